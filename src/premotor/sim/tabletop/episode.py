@@ -2,7 +2,7 @@
 
 World frame: origin at the centre of the work region on the table top, x away from the robot, y to the
 robot's left, z up; metres and radians. The front camera stands across the table and looks back at the
-robot, so words like "left" and "right" mean as seen in its picture (left = +y... see `language`).
+robot. Words like "left", "right", "near" and "far" mean as seen in its picture: left is -y, near is +x.
 """
 
 from dataclasses import dataclass, field
