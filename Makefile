@@ -1,0 +1,65 @@
+# Every target sets up .venv by itself when it is missing or when the pinned packages changed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check train bench results format lock
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+CHECKED := src tools $(wildcard benchmarks examples)
+INSTRUCTION ?= put the blue cup in the bowl
+
+ifeq ($(shell uname -s),Linux)
+export MUJOCO_GL ?= egl
+endif
+
+help: ## list these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | \
+		while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+$(READY): requirements.lock pyproject.toml tools/bootstrap.py tools/check_gl.py
+	@$(PYTHON) tools/bootstrap.py
+
+demo: $(READY) ## carry out an instruction with both arms, in closed loop, from camera images
+	@for robot in panda so101; do \
+		echo "premotor: $$robot: $(INSTRUCTION)"; \
+		$(BIN)/premotor run "$(INSTRUCTION)" --robot $$robot $(ARGS); \
+	done
+
+test: $(READY) ## run the tests on two processes
+	@echo "premotor: running the tests"
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+check: $(READY) ## format, lint, strict types, import contract: the same as CI
+	@echo "premotor: format"
+	@$(BIN)/ruff format --check .
+	@echo "premotor: lint"
+	@$(BIN)/ruff check .
+	@echo "premotor: types"
+	@$(BIN)/mypy $(CHECKED)
+	@echo "premotor: import contract"
+	@$(BIN)/lint-imports
+
+format: $(READY) ## rewrite the code in the house format, with safe lint fixes
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+train: $(READY) ## re-make the bundled policy (hours on a CPU; ARGS=--dry-run shows the plan)
+	@$(BIN)/premotor train $(ARGS)
+
+bench: $(READY) ## measure speeds; writes results/bench_*.json
+	@for script in benchmarks/*.py; do \
+		echo "premotor: $$script"; \
+		$(BIN)/python "$$script" $(ARGS); \
+	done
+
+results: $(READY) ## measure everything that the README quotes, then rewrite its table
+	@$(MAKE) --no-print-directory bench
+	@echo "premotor: evaluating every family, arm and split"
+	@$(BIN)/premotor eval --out results $(ARGS)
+	@$(BIN)/python tools/readme_results.py
+
+lock: $(READY) ## pin what .venv holds of the declared dependencies in requirements.lock
+	@$(BIN)/python tools/lock.py
