@@ -1,0 +1,1 @@
+"""Where images, words and proprioception meet."""

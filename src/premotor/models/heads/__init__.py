@@ -1,0 +1,1 @@
+"""What comes out: points in the images, and actions."""

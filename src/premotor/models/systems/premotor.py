@@ -1,0 +1,167 @@
+"""The native policy: point first, then act.
+
+Words and both cameras meet in a few slots; two of the slots point, in each camera, at the object and at the
+target that the instruction names; the action head sees where they point, what is found there, the slots and the
+joints, and gives a chunk of actions. Pointing is taught by labels that simulation gives for free, and it is
+what makes so small an encoder enough.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from premotor.models.batch import Inputs, Targets
+from premotor.models.fusion.slots import SlotFusion
+from premotor.models.heads.pointing import Pointer, Pointing, heat_target
+from premotor.models.heads.regression import RegressionHead
+from premotor.models.vision.cnn import PyramidEncoder
+
+__all__ = ["Output", "Premotor", "PremotorConfig"]
+
+REFERENCES = 2  # the object and the target
+
+
+class Output(NamedTuple):
+    """What one forward pass says. actions (B, H, A); pointing per camera; places (B, R, 3) metres, base frame."""
+
+    actions: Tensor
+    pointing: dict[str, Pointing]
+    places: Tensor
+    features: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PremotorConfig:
+    """Sizes. `state_dims` and `action_dims` are per embodiment, in the order of `embodiments`."""
+
+    embodiments: tuple[str, ...]
+    state_dims: tuple[int, ...]
+    action_dims: tuple[int, ...]
+    cameras: tuple[str, ...] = ("front", "wrist")
+    image_size: int = 128
+    horizon: int = 12
+    text_width: int = 384
+    stem: int = 32
+    fine: int = 64
+    coarse: int = 128
+    width: int = 128
+    heads: int = 4
+    slots: int = 8
+    blocks: int = 3
+    head_width: int = 512
+    head_blocks: int = 3
+    grounding: float = 1.0
+
+    def build(self) -> "Premotor":
+        """Make the policy with fresh weights."""
+        return Premotor(self)
+
+    def fake_inputs(self, batch: int) -> Inputs:
+        """Random inputs of the right shapes, for tests and timing."""
+        size = (batch, self.image_size, self.image_size, 3)
+        return Inputs(
+            images={c: torch.randint(0, 256, size, dtype=torch.uint8) for c in self.cameras},
+            words=torch.randn(batch, 12, self.text_width),
+            words_mask=torch.ones(batch, 12, dtype=torch.bool),
+            state=torch.randn(batch, max(self.state_dims)),
+            embodiment=torch.randint(0, len(self.embodiments), (batch,)),
+        )
+
+    def fake_targets(self, batch: int) -> Targets:
+        """Random targets of the right shapes."""
+        cams = len(self.cameras)
+        action = (batch, self.horizon, max(self.action_dims))
+        return Targets(
+            actions=torch.randn(action),
+            weight=torch.ones(action),
+            points=torch.rand(batch, cams, REFERENCES, 2),
+            seen=torch.rand(batch, cams, REFERENCES) < 0.5,
+            places=torch.randn(batch, REFERENCES, 3),
+            named=torch.rand(batch, REFERENCES) < 0.8,
+        )
+
+
+class Premotor(nn.Module):
+    """See the module. `loss` trains, `sample` acts."""
+
+    def __init__(self, config: PremotorConfig) -> None:
+        super().__init__()
+        self.config = config
+        c, kinds = config, len(config.embodiments)
+        self.eyes = nn.ModuleDict({name: PyramidEncoder(c.stem, c.fine, c.coarse) for name in c.cameras})
+        self.cells = nn.Linear(c.coarse, c.width)
+        side = c.image_size // 16
+        self.where = nn.Parameter(torch.randn(len(c.cameras), side * side, c.width) * 0.1)
+        self.words = nn.Sequential(nn.Linear(c.text_width, c.width), nn.LayerNorm(c.width))
+        # One input and one output layer per robot; everything between is shared.
+        self.state = nn.Embedding(kinds, c.width * max(c.state_dims))
+        nn.init.normal_(self.state.weight, std=max(c.state_dims) ** -0.5)
+        self.robot = nn.Embedding(kinds, c.width)
+        self.context = nn.Sequential(nn.GELU(), nn.Linear(c.width, c.width))
+        self.fusion = SlotFusion(c.width, c.heads, c.blocks, c.slots)
+        self.pointers = nn.ModuleDict({name: Pointer(c.width, c.fine, c.image_size // 8) for name in c.cameras})
+        seen = len(c.cameras) * REFERENCES * (c.fine + 3)
+        self.places = nn.Sequential(nn.Linear(seen + c.width, 256), nn.GELU(), nn.Linear(256, REFERENCES * 3))
+        features = seen + c.width + c.slots * c.width + REFERENCES * 3
+        self.head = RegressionHead(features, c.head_width, c.head_blocks, c.horizon, kinds * max(c.action_dims))
+
+    def forward(self, inputs: Inputs) -> Output:
+        """Everything the policy can say about a batch."""
+        c = self.config
+        fine: dict[str, Tensor] = {}
+        cells = []
+        for index, name in enumerate(c.cameras):
+            # uint8 HWC permuted is already channels_last, the layout that convolutions on a CPU want.
+            image = inputs.images[name].permute(0, 3, 1, 2).float().mul_(1 / 127.5).sub_(1.0)
+            fine[name], coarse = self.eyes[name](image)
+            cells.append(self.cells(coarse.flatten(2).transpose(1, 2)) + self.where[index])
+        state = self._state(inputs)
+        slots = self.fusion(self.words(inputs.words), inputs.words_mask, torch.cat(cells, 1), state)
+        pointing = {name: self.pointers[name](slots[:, :REFERENCES], fine[name]) for name in c.cameras}
+        found = [state]
+        for said in pointing.values():
+            found += [said.uv.flatten(1) * 2 - 1, said.seen.sigmoid(), said.features.flatten(1)]
+        seen = torch.cat(found, -1)
+        places = self.places(seen)
+        features = torch.cat([seen, slots.flatten(1), places.detach()], -1)
+        # The head predicts for every robot; the row's own robot is picked.
+        every = self.head(features).view(len(features), c.horizon, len(c.embodiments), -1)
+        actions = every[torch.arange(len(every)), :, inputs.embodiment]
+        return Output(actions, pointing, places.view(-1, REFERENCES, 3), features)
+
+    def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
+        """Training loss and its parts."""
+        out = self(inputs)
+        act = ((out.actions - targets.actions).abs() * targets.weight).sum() / targets.weight.sum().clamp(min=1.0)
+        heat, seen = self._grounding(out, targets)
+        named = targets.named.float()
+        place = ((out.places - targets.places).abs().mean(-1) * named).sum() / named.sum().clamp(min=1.0)
+        total = act + self.config.grounding * (0.05 * heat + 0.02 * seen + 2.0 * place)
+        parts = {"loss": total, "action": act, "heat": heat, "seen": seen, "place_m": place}
+        return total, {k: float(v.detach()) for k, v in parts.items()}
+
+    @torch.inference_mode()
+    def sample(self, inputs: Inputs) -> Tensor:
+        """(B, H, A) normalised actions."""
+        return self(inputs).actions
+
+    def _state(self, inputs: Inputs) -> Tensor:
+        weights = self.state(inputs.embodiment).view(len(inputs.state), -1, self.config.width)
+        state = torch.einsum("bs,bsw->bw", inputs.state, weights) + self.robot(inputs.embodiment)
+        return state + self.context(state)
+
+    def _grounding(self, out: Output, targets: Targets) -> tuple[Tensor, Tensor]:
+        heat, seen = out.places.new_zeros(()), out.places.new_zeros(())
+        for index, said in enumerate(out.pointing.values()):
+            visible = (targets.seen[:, index] & targets.named).float()
+            goal = heat_target(targets.points[:, index].clamp(0, 1), said.logits.shape[-1])
+            miss = -(goal * said.logits.flatten(2).log_softmax(-1)).sum(-1)
+            near = (said.uv - targets.points[:, index]).abs().sum(-1) * 20.0
+            heat = heat + ((miss + near) * visible).sum() / visible.sum().clamp(min=1.0)
+            named = targets.named.float()
+            wrong = F.binary_cross_entropy_with_logits(said.seen, visible, reduction="none")
+            seen = seen + (wrong * named).sum() / named.sum().clamp(min=1.0)
+        return heat, seen

@@ -1,0 +1,43 @@
+"""A small convolutional encoder made for two CPU cores: a patch stem, then plain 3x3 stages.
+
+The stem cuts the image into 4x4 patches at once, so no convolution ever runs at full resolution, where most
+of the time of a usual network goes. BatchNorm is used because it folds into the convolutions at inference.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["PyramidEncoder"]
+
+
+def _conv(inside: int, outside: int, kernel: int, stride: int) -> nn.Sequential:
+    padding = 0 if kernel == stride else kernel // 2
+    return nn.Sequential(
+        nn.Conv2d(inside, outside, kernel, stride, padding, bias=False),
+        nn.BatchNorm2d(outside),
+        nn.ReLU(inplace=True),
+    )
+
+
+class PyramidEncoder(nn.Module):
+    """(B, 3, S, S) in 0..1 -> fine map (B, fine, S/8, S/8) and coarse map (B, coarse, S/16, S/16).
+
+    The fine map carries the coarse one upsampled and added (a one-level feature pyramid), so each of its
+    cells knows its surroundings.
+    """
+
+    def __init__(self, stem: int, fine: int, coarse: int) -> None:
+        super().__init__()
+        self.stem = _conv(3, stem, 4, 4)
+        self.middle = nn.Sequential(_conv(stem, fine, 3, 2), _conv(fine, fine, 3, 1))
+        self.deep = nn.Sequential(_conv(fine, coarse, 3, 2), _conv(coarse, coarse, 3, 1))
+        self.lateral = nn.Conv2d(fine, fine, 1)
+        self.down = nn.Conv2d(coarse, fine, 1)
+        self.mix = _conv(fine, fine, 1, 1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode one camera; see the class for shapes."""
+        middle = self.middle(self.stem(image))
+        coarse = self.deep(middle)
+        up = F.interpolate(self.down(coarse), scale_factor=2, mode="nearest")
+        return self.mix(self.lateral(middle) + up), coarse

@@ -1,0 +1,198 @@
+"""Demonstrations laid out for training: raw frames in memory-mapped files, everything small in RAM.
+
+A store is a folder of shards. A shard is written whole and renamed into place, so a killed run leaves only
+complete shards, and collecting again with the same plan skips those that are there.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from premotor.core.codec import Codec
+from premotor.core.errors import DatasetError
+from premotor.core.types import FloatArray, Image
+
+__all__ = ["REFERENCES", "Demonstration", "Store", "Table", "write_shard"]
+
+REFERENCES = 2  # the object and the target
+_SMALL = ("at", "points", "seen", "places", "named")
+_STEPS = ("state", "action", "expert")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demonstration:
+    """One episode. T control steps, F of them kept with frames, C cameras, R references.
+
+    images: camera -> (F, H, W, 3). at: (F,) step of each frame. state: (T, S). action: (T, A), executed.
+    expert: (T,) True where the expert drove. points: (F, C, R, 2) image points, 0..1. seen: (F, C, R).
+    places: (F, R, 3) metres in the base frame. named: (F, R).
+    """
+
+    embodiment: str
+    instruction: str
+    family: str
+    success: bool
+    images: Mapping[str, Image]
+    at: NDArray[np.int64]
+    state: FloatArray
+    action: FloatArray
+    expert: NDArray[np.bool_]
+    points: FloatArray
+    seen: NDArray[np.bool_]
+    places: FloatArray
+    named: NDArray[np.bool_]
+
+
+def write_shard(folder: Path, name: str, demonstrations: Sequence[Demonstration]) -> None:
+    """Write one shard atomically; a shard of that name that is already there is left alone."""
+    if (folder / name).exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{name}.{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    for camera in demonstrations[0].images:
+        np.save(temporary / f"{camera}.npy", np.concatenate([d.images[camera] for d in demonstrations]))
+    small = {f"{i}.{key}": getattr(d, key) for i, d in enumerate(demonstrations) for key in _SMALL + _STEPS}
+    np.savez(temporary / "steps.npz", **small)
+    head = [
+        {"embodiment": d.embodiment, "instruction": d.instruction, "family": d.family, "success": d.success}
+        for d in demonstrations
+    ]
+    (temporary / "episodes.json").write_text(json.dumps(head))
+    temporary.rename(folder / name)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """Everything but pixels, one row a frame, ready for batching (see models.batch for the meanings).
+
+    state and actions are raw here; `encode` of a Store normalises them. text: (N,) index into `texts`.
+    shard, row: where the frame's pixels lie.
+    """
+
+    shard: NDArray[np.int64]
+    row: NDArray[np.int64]
+    embodiment: NDArray[np.int64]
+    family: NDArray[np.int64]
+    text: NDArray[np.int64]
+    state: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    weight: NDArray[np.bool_]
+    points: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+    places: NDArray[np.float32]
+    named: NDArray[np.bool_]
+
+
+class Store:
+    """All shards of one or more folders, opened for reading."""
+
+    def __init__(self, folders: Sequence[Path], cameras: Sequence[str], embodiments: Sequence[str]) -> None:
+        """Open; raises DatasetError when there is nothing, or when a shard is damaged."""
+        self.embodiments = tuple(embodiments)
+        self.cameras = tuple(cameras)
+        self.texts: list[str] = []
+        self.families: list[str] = []
+        self.demonstrations: list[Demonstration] = []
+        self._where: list[tuple[int, int]] = []
+        self._frames: list[dict[str, Image]] = []
+        shards = [s for f in folders for s in sorted(f.glob("[!.]*")) if (s / "episodes.json").is_file()]
+        if not shards:
+            raise DatasetError(f"no demonstrations in {', '.join(map(str, folders))}; collect some first")
+        for shard in shards:
+            self._open(shard)
+
+    def _open(self, shard: Path) -> None:
+        try:
+            frames = {c: np.load(shard / f"{c}.npy", mmap_mode="r") for c in self.cameras}
+            head = json.loads((shard / "episodes.json").read_text())
+            with np.load(shard / "steps.npz") as small:
+                steps = dict(small)
+        except (OSError, ValueError, KeyError) as damage:
+            raise DatasetError(f"shard {shard} is damaged ({damage}); delete it and collect again") from damage
+        row = 0
+        for i, facts in enumerate(head):
+            if facts["embodiment"] not in self.embodiments:
+                continue
+            arrays = {key: steps[f"{i}.{key}"] for key in _SMALL + _STEPS}
+            count = len(arrays["at"])
+            views = {c: frames[c][row : row + count] for c in self.cameras}
+            self._where.append((len(self._frames), row))
+            self.demonstrations.append(Demonstration(images=views, **facts, **arrays))
+            row += count
+        self._frames.append(frames)
+
+    def chunks(self, embodiment: str, horizon: int) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+        """Raw chunks of one robot: actions (N, H, A), the states they start from (N, S), validity (N, H)."""
+        mine = [d for d in self.demonstrations if d.embodiment == embodiment]
+        if not mine:
+            raise DatasetError(f"no demonstrations of {embodiment!r} in this store")
+        parts = [_windows(d, horizon) for d in mine]
+        actions, valid = (np.concatenate([p[i] for p in parts]) for i in range(2))
+        return actions, np.concatenate([d.state[d.at] for d in mine]), valid
+
+    def table(self, codecs: Mapping[str, Codec], horizon: int) -> Table:
+        """Normalise every frame's state and chunk with its robot's codec. Frames without a label are left out."""
+        wide_s = max(d.state.shape[1] for d in self.demonstrations)
+        wide_a = max(d.action.shape[1] for d in self.demonstrations)
+        columns: dict[str, list[NDArray[np.generic]]] = {name: [] for name in Table.__slots__}
+        for demonstration, (shard, row) in zip(self.demonstrations, self._where, strict=True):
+            d, codec = demonstration, codecs[demonstration.embodiment]
+            actions, valid = _windows(d, horizon)
+            keep = valid[:, 0]
+            count = int(keep.sum())
+            states = d.state[d.at][keep]
+            encoded = codec.encode_actions(actions[keep], states)
+            weight = np.zeros((count, horizon, wide_a), dtype=bool)
+            weight[:, :, : encoded.shape[-1]] = valid[keep][:, :, None]
+            columns["shard"].append(np.full(count, shard))
+            columns["row"].append(row + np.flatnonzero(keep))
+            columns["embodiment"].append(np.full(count, self.embodiments.index(d.embodiment)))
+            columns["family"].append(np.full(count, _index(self.families, d.family)))
+            columns["text"].append(np.full(count, _index(self.texts, d.instruction)))
+            columns["state"].append(_pad(codec.encode_states(states), wide_s))
+            columns["actions"].append(_pad(encoded, wide_a))
+            columns["weight"].append(weight)
+            for name in ("points", "places"):
+                columns[name].append(getattr(d, name)[keep].astype(np.float32))
+            for name in ("seen", "named"):
+                columns[name].append(getattr(d, name)[keep])
+        return Table(**{name: np.concatenate(parts) for name, parts in columns.items()})
+
+    def frames(self, shard: NDArray[np.int64], row: NDArray[np.int64]) -> dict[str, Image]:
+        """Camera -> (B, H, W, 3) pixels of the given rows."""
+        out = {}
+        for camera in self.cameras:
+            first = self._frames[0][camera]
+            pixels = np.empty((len(row), *first.shape[1:]), np.uint8)
+            for i, (s, r) in enumerate(zip(shard, row, strict=True)):
+                pixels[i] = self._frames[s][camera][r]
+            out[camera] = pixels
+        return out
+
+
+def _windows(d: Demonstration, horizon: int) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """(F, H, A) actions from each frame on and (F, H) validity: the expert drove without a break since the frame."""
+    steps = d.at[:, None] + np.arange(horizon)
+    inside = steps < len(d.action)
+    clipped = np.minimum(steps, len(d.action) - 1)
+    valid = np.logical_and.accumulate(d.expert[clipped] & inside, axis=1)
+    return d.action[clipped], valid
+
+
+def _pad(values: NDArray[np.floating], width: int) -> NDArray[np.float32]:
+    missing = width - values.shape[-1]
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]).astype(np.float32)
+
+
+def _index(names: list[str], name: str) -> int:
+    if name not in names:
+        names.append(name)
+    return names.index(name)
