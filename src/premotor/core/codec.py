@@ -26,7 +26,17 @@ from premotor.core.spec import EmbodimentSpec
 from premotor.core.stats import Stats
 from premotor.core.types import FloatArray, Observation
 
-__all__ = ["STEPS", "Codec", "CumulativeDelta", "Normalize", "Relative", "Step", "build_codec", "default_steps"]
+__all__ = [
+    "STEPS",
+    "Codec",
+    "CumulativeDelta",
+    "Float32Array",
+    "Normalize",
+    "Relative",
+    "Step",
+    "build_codec",
+    "default_steps",
+]
 
 Float32Array = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ import numpy as np
 from premotor.core.errors import SpecMismatch
 from premotor.core.types import FloatArray
 
-__all__ = ["ActionSpec", "CameraSpec", "DimSpec", "EmbodimentSpec", "HoldRule"]
+__all__ = ["ActionSpec", "CameraSpec", "DimSpec", "EmbodimentSpec", "HoldRule", "Kind", "Unit"]
 
 Unit = Literal["rad", "m", "ratio", "none"]
 Kind = Literal["absolute", "delta"]
@@ -27,7 +27,9 @@ class DimSpec:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.low) and np.isfinite(self.high) and self.low < self.high):
-            raise SpecMismatch(f"dimension {self.name!r}: bounds [{self.low}, {self.high}] must be finite and low < high")
+            raise SpecMismatch(
+                f"dimension {self.name!r}: bounds [{self.low}, {self.high}] must be finite and low < high"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from premotor.core.errors import BundleError
 
-__all__ = ["DIGEST", "TextEncoder", "pack", "source_folder"]
+__all__ = ["DIGEST", "MAX_TOKENS", "VOCABULARY", "WEIGHTS", "TextEncoder", "pack", "source_folder"]
 
 DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 48

@@ -17,11 +17,16 @@ __all__ = [
     "SIZES",
     "SPLITS",
     "Camera",
+    "Color",
     "Disturbance",
     "Drawer",
     "Episode",
+    "Family",
     "Goal",
+    "Kind",
     "Light",
+    "Size",
+    "Split",
     "Thing",
 ]
 
