@@ -8,7 +8,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
-CHECKED := src tools $(wildcard benchmarks examples)
+CHECKED := src tools tests $(wildcard benchmarks examples)
 INSTRUCTION ?= put the blue cup in the bowl
 
 ifeq ($(shell uname -s),Linux)

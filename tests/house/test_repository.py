@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -62,12 +63,18 @@ def test_commands_in_the_pages_exist() -> None:
 
 
 @pytest.mark.skipif(not CLI.is_dir(), reason="there is no command line yet")
-def test_verbs_in_the_pages_exist() -> None:
-    found = [re.match(r"(?:\S*/)?premotor ([a-z]+)", line) for page in PAGES for line in commands(page.read_text())]
-    wanted = {match[1] for match in found if match}
-    there = {path.stem for path in CLI.glob("*.py")}
-    assert {"run", "eval"} <= wanted
-    assert wanted <= there
+def test_premotor_commands_in_the_pages_exist() -> None:
+    from premotor.cli.app import VERBS
+
+    lines = [line for page in PAGES for line in commands(page.read_text()) if re.match(r"(\S*/)?premotor ", line)]
+    shown = {line.split()[1] for line in lines}
+    assert {"run", "eval"} <= shown, "the pages must show the main verbs"
+    assert shown <= set(VERBS)
+    for verb in sorted(shown):
+        run = [sys.executable, "-c", "from premotor.cli import main; raise SystemExit(main())", verb, "--help"]
+        said = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        flags = {flag for line in lines if line.split()[1] == verb for flag in re.findall(r"--[a-z][a-z-]*", line)}
+        assert flags <= set(re.findall(r"--[a-z][a-z-]*", said)), f"premotor {verb} has no such option"
 
 
 def test_links_in_the_pages_lead_somewhere() -> None:
