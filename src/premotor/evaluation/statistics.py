@@ -1,0 +1,115 @@
+"""Intervals and tests for counts of successes; exact or well-known formulas, numpy-free and torch-free.
+
+Wilson, "Probable inference, the law of succession, and statistical inference" (1927). Newcombe's "square and add"
+rule (1998), extended to any weighted sum of proportions by Zou and Donner (2008). McNemar's test (1947) in its exact,
+binomial form.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Interval", "Paired", "mcnemar", "mean_of_rates", "paired", "paired_sentence", "wilson"]
+
+_Z = 1.959963984540054  # two-sided 95 % of a normal distribution
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """A rate with its 95 % interval, all in 0..1. n: trials behind it."""
+
+    rate: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paired:
+    """Two policies on the same episodes. only_a, only_b: episodes that only one of them solved; p: exact McNemar."""
+
+    n: int
+    successes_a: int
+    successes_b: int
+    only_a: int
+    only_b: int
+    p: float
+
+
+def wilson(successes: int, n: int) -> Interval:
+    """Wilson's 95 % score interval of a proportion. Without trials it is 0..1, which is all that is known.
+
+    Raises ValueError when the counts are impossible.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n} trials; counts must satisfy 0 <= successes <= n")
+    if n == 0:
+        return Interval(rate=math.nan, low=0.0, high=1.0, n=0)
+    rate = successes / n
+    z2 = _Z * _Z
+    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z / (1 + z2 / n) * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
+    # At 0 and n the bound is exactly 0 or 1; rounding must not push it beyond.
+    low = 0.0 if successes == 0 else centre - half
+    high = 1.0 if successes == n else centre + half
+    return Interval(rate=rate, low=low, high=high, n=n)
+
+
+def mean_of_rates(counts: Sequence[tuple[int, int]]) -> Interval:
+    """Plain mean over groups of (successes, n) with a 95 % interval; every group weighs the same.
+
+    The groups' Wilson bounds are squared and added, so a group with 0 or n successes still adds its uncertainty.
+    Groups without trials are left out. With one group this is `wilson`.
+    """
+    parts = [wilson(successes, n) for successes, n in counts if n > 0]
+    if not parts:
+        return wilson(0, 0)
+    share = 1 / len(parts)
+    rate = share * sum(part.rate for part in parts)
+    below = share * math.sqrt(sum((part.rate - part.low) ** 2 for part in parts))
+    above = share * math.sqrt(sum((part.high - part.rate) ** 2 for part in parts))
+    return Interval(rate=rate, low=max(0.0, rate - below), high=min(1.0, rate + above), n=sum(p.n for p in parts))
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Exact two-sided p that two policies differ, from the episodes that only one of them solved.
+
+    Under "no difference" each such episode is a fair coin. Raises ValueError for negative counts.
+    """
+    if only_a < 0 or only_b < 0:
+        raise ValueError(f"discordant counts {only_a} and {only_b} must not be negative")
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    if n == 0:
+        return 1.0
+    # Integers throughout: 2 ** n leaves the range of floats beyond some thousand discordant episodes.
+    tail = sum(math.comb(n, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def paired(outcomes: Sequence[tuple[bool, bool]]) -> Paired:
+    """Count the (A solved it, B solved it) pairs of the same episodes and test them."""
+    only_a = sum(a and not b for a, b in outcomes)
+    only_b = sum(b and not a for a, b in outcomes)
+    return Paired(
+        n=len(outcomes),
+        successes_a=sum(a for a, _ in outcomes),
+        successes_b=sum(b for _, b in outcomes),
+        only_a=only_a,
+        only_b=only_b,
+        p=mcnemar(only_a, only_b),
+    )
+
+
+def paired_sentence(a: str, b: str, result: Paired, *, level: float = 0.05) -> str:
+    """Say plainly whether policy `a` is better than `b`, worse, or cannot be told apart at this level."""
+    if result.n == 0:
+        return f"{a} and {b} cannot be compared: there is no episode that both of them ran."
+    counts = (a, result.successes_a), (b, result.successes_b)
+    (better, more), (worse, fewer) = counts if result.only_a >= result.only_b else counts[::-1]
+    p = "p < 0.001" if result.p < 0.001 else f"p = {result.p:.2g}"
+    if result.p < level:
+        return f"{better} is better than {worse}: {more} of {result.n} against {fewer} of {result.n}, {p}."
+    return (
+        f"No difference between {a} and {b} can be told: {result.successes_a} of {result.n} against "
+        f"{result.successes_b} of {result.n}, {p}; {result.only_a} solved only by {a}, {result.only_b} only by {b}."
+    )
