@@ -63,8 +63,9 @@ def body_meshes(model: mujoco.MjModel) -> dict[tuple[str, str], trimesh.Trimesh]
 def outer_skin(mesh: trimesh.Trimesh, pitch: float, open_shell: bool) -> trimesh.Trimesh:
     """The closed outer surface at a resolution of `pitch` metres: no screw holes, bearing seats or inner walls.
 
-    An edge-collapsing decimation stalls or tears on those long before it is light; on this skin it does not. `open_shell`: the part is a cover that does not enclose its inside in space, only in
-    slices through it (the Panda's), which are then filled one by one.
+    An edge-collapsing decimation stalls or tears on those long before it is light; on this skin it does not.
+    `open_shell`: the part is a cover that does not enclose its inside in space, only in slices through it (the
+    Panda's), which are then filled one by one.
     """
     count = int(mesh.area / pitch**2 * 12)
     points, _ = trimesh.sample.sample_surface(mesh, count, seed=0)
@@ -102,6 +103,7 @@ def lighten(mesh: trimesh.Trimesh, faces: int, open_shell: bool) -> trimesh.Trim
 
 
 def main() -> None:
+    """Read the command line and write the meshes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("arm", choices=sorted(FACES))
     parser.add_argument("source", type=Path, help="the dense MJCF")
