@@ -3,6 +3,7 @@
 __all__ = [
     "BundleError",
     "DatasetError",
+    "EvaluationError",
     "InstructionError",
     "PremotorError",
     "SafetyError",
@@ -25,6 +26,10 @@ class BundleError(PremotorError):
 
 class DatasetError(PremotorError):
     """A dataset is missing, incomplete or damaged."""
+
+
+class EvaluationError(PremotorError):
+    """A protocol asks for what does not exist, or two evaluations cannot be compared."""
 
 
 class InstructionError(PremotorError):
