@@ -1,0 +1,145 @@
+"""What is run, as data: two results may be compared exactly when their protocols have the same hash.
+
+Who plays (a bundle, the expert, the same bundle blindfolded) is not part of it, so that baselines meet a policy on
+the very same episodes.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from premotor.core.errors import EvaluationError
+from premotor.robots.embodiment import EMBODIMENTS
+from premotor.sim.tabletop.episode import FAMILIES, SPLITS, Family, Split
+from premotor.sim.tabletop.tasks import MAX_STEPS, MOVED_FAMILIES, SLIP_FAMILIES
+
+__all__ = ["PROTOCOLS", "SUITE", "Cell", "Job", "Protocol", "differences", "named"]
+
+SUITE = 1
+"""Version of the tabletop's tasks. Raise it whenever the same seed gives another scene, world or success."""
+
+_TESTED: tuple[Split, ...] = tuple(split for split in SPLITS if split not in ("train", "val"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Cell:
+    """One arm on one family in one split."""
+
+    embodiment: str
+    family: Family
+    split: Split
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Job:
+    """One episode to run: sample(embodiment, family, split, seed)."""
+
+    cell: Cell
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Protocol:
+    """Which episodes, and how often the policy is asked.
+
+    episodes: per cell; seeds first_seed .. first_seed + episodes - 1.
+    replan_every: control ticks (at 20 Hz) between two questions to the policy.
+    Raises EvaluationError for anything that does not exist or could not be run.
+    """
+
+    embodiments: tuple[str, ...] = tuple(EMBODIMENTS)
+    families: tuple[Family, ...] = FAMILIES
+    splits: tuple[Split, ...] = _TESTED
+    episodes: int = 50
+    first_seed: int = 0
+    replan_every: int = 8
+
+    def __post_init__(self) -> None:
+        _known("embodiment", self.embodiments, tuple(EMBODIMENTS))
+        _known("family", self.families, FAMILIES)
+        _known("split", self.splits, SPLITS)
+        for name, low in (("episodes", 1), ("first_seed", 0), ("replan_every", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < low:
+                raise EvaluationError(f"protocol: {name} = {value!r} must be a whole number, at least {low}")
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of every cell."""
+        return range(self.first_seed, self.first_seed + self.episodes)
+
+    @property
+    def hash(self) -> str:
+        """sha256 (hex) of the canonical JSON; equal for equal episodes under equal conditions."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def cells(self) -> Iterator[Cell]:
+        """Every arm x family x split; a family in which nothing can be moved or slip is left out of that split."""
+        for split in self.splits:
+            for embodiment in self.embodiments:
+                for family in self.families:
+                    if family in _families_of(split):
+                        yield Cell(embodiment=embodiment, family=family, split=split)
+
+    def jobs(self) -> list[Job]:
+        """All episodes, those that may take longest first, so that no worker is left alone with one at the end."""
+        jobs = [Job(cell=cell, seed=seed) for cell in self.cells() for seed in self.seeds]
+        return sorted(jobs, key=lambda job: (-MAX_STEPS[job.cell.family], job))
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict with everything that decides what an episode is. Order of the lists carries no meaning."""
+        data = {name: sorted(value) if isinstance(value, tuple) else value for name, value in _items(self)}
+        return data | {"suite": SUITE, "max_steps": {family: MAX_STEPS[family] for family in sorted(self.families)}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what to_json wrote. Raises EvaluationError when it was written for other tasks or is damaged."""
+        try:
+            values = {name: data[name] for name in (field.name for field in dataclasses.fields(cls))}
+            protocol = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        except (KeyError, TypeError) as damage:
+            raise EvaluationError(f"not a protocol ({damage!r}); run the evaluation again") from damage
+        told = differences(data, protocol.to_json())
+        if told:
+            raise EvaluationError("written for other tasks than this premotor's; run it again: " + "; ".join(told))
+        return protocol
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Each entry in which two protocols' JSON differ, in words."""
+    names = sorted({*a, *b})
+    return [f"{name}: {a.get(name)!r} against {b.get(name)!r}" for name in names if a.get(name) != b.get(name)]
+
+
+def _items(protocol: Protocol) -> list[tuple[str, Any]]:
+    return [(field.name, getattr(protocol, field.name)) for field in dataclasses.fields(protocol)]
+
+
+def _families_of(split: Split) -> tuple[Family, ...]:
+    return {"moved": MOVED_FAMILIES, "slip": SLIP_FAMILIES}.get(split, FAMILIES)
+
+
+def _known(what: str, given: tuple[str, ...], options: tuple[str, ...]) -> None:
+    unknown = [name for name in given if name not in options]
+    if unknown or not given or len(set(given)) < len(given):
+        problem = f"{what} {unknown[0]!r} does not exist" if unknown else f"{what}s {given} are empty or stand twice"
+        raise EvaluationError(f"protocol: {problem}; choose from {', '.join(options)}")
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    "quick": Protocol(splits=("layout",), episodes=5),
+    "layout": Protocol(splits=("layout",)),
+    "full": Protocol(),
+    # For choosing between checkpoints, so that the splits which are reported never choose anything.
+    "choose": Protocol(splits=("val",), episodes=10),
+}
+
+
+def named(name: str) -> Protocol:
+    """The protocol of that name; raises EvaluationError that lists the names there are."""
+    if name not in PROTOCOLS:
+        raise EvaluationError(f"no protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
