@@ -14,7 +14,7 @@ import numpy as np
 from premotor.core.types import FloatArray
 from premotor.sim.tabletop.episode import Color, Drawer, Kind, Size, Thing
 
-__all__ = ["DRAWER", "RGB", "DrawerShape", "Shape", "add_drawer", "add_thing", "drawer_inside", "shape"]
+__all__ = ["DRAWER", "RGB", "DrawerShape", "Rgb", "Shape", "add_drawer", "add_thing", "drawer_inside", "shape"]
 
 Rgb = tuple[float, float, float]
 
@@ -74,6 +74,7 @@ def _crate(x: float, y: float, height: float, mass: float) -> Shape:
 
 _WALL = 0.004
 _FLOOR = 0.004
+_FOOT = 0.0003
 _SHAPES: Mapping[tuple[Kind, Size], Shape] = {
     ("block", "small"): _block(0.026, 0.03),
     ("block", "large"): _block(0.032, 0.05),
@@ -202,9 +203,17 @@ def _add_ball(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     geom.friction = (1.0, 0.02, 0.002)
 
 
+def _add_foot(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
+    """A square foot a hair below a round thing: a cylinder alone on a plane rocks on three wandering points."""
+    half, thick = 0.68 * measures.radius, 0.002
+    at = (0.0, 0.0, thick - measures.height / 2)
+    _geom(body, _BOX, (half, half, thick), rgb, at=at)
+
+
 def _add_cup(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     radius, half = measures.radius, measures.height / 2
-    _geom(body, _CYLINDER, (radius, half), rgb, mass=measures.mass)
+    _geom(body, _CYLINDER, (radius, half - _FOOT / 2), rgb, at=(0, 0, _FOOT / 2), mass=measures.mass)
+    _add_foot(body, measures, rgb)
     inside = _tone(rgb, 0.35) if max(rgb) > 0.2 else (0.32, 0.32, 0.34)
     _geom(body, _CYLINDER, (radius * 0.80, 0.0004), inside, at=(0, 0, half), solid=False)
     reach, thick = radius + 0.012, 0.0028
@@ -215,12 +224,13 @@ def _add_cup(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
 
 def _add_bottle(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     radius, height = measures.radius, measures.height
-    trunk, neck = 0.66 * height, 0.20 * height
-    _geom(body, _CYLINDER, (radius, trunk / 2), rgb, at=(0, 0, (trunk - height) / 2), mass=0.9 * measures.mass)
-    top = height / 2
-    _geom(body, _CYLINDER, (0.45 * radius, (height - trunk) / 2), rgb, at=(0, 0, trunk / 2), mass=0.1 * measures.mass)
-    cap = (0.25, 0.25, 0.27) if max(rgb) > 0.2 else (0.75, 0.75, 0.75)
-    _geom(body, _CYLINDER, (0.52 * radius, 0.3 * neck), cap, at=(0, 0, top - 0.3 * neck), solid=False)
+    trunk, top = 0.66 * height - _FOOT, height / 2
+    neck = 0.34 * height
+    _geom(body, _CYLINDER, (radius, trunk / 2), rgb, at=(0, 0, _FOOT + trunk / 2 - top), mass=0.9 * measures.mass)
+    _add_foot(body, measures, rgb)
+    _geom(body, _CYLINDER, (0.45 * radius, neck / 2), rgb, at=(0, 0, top - neck / 2), mass=0.1 * measures.mass)
+    cap, lid = (0.25, 0.25, 0.27) if max(rgb) > 0.2 else (0.75, 0.75, 0.75), 0.06 * height
+    _geom(body, _CYLINDER, (0.52 * radius, lid), cap, at=(0, 0, top - lid + 0.0008), solid=False)
     _geom(body, _CYLINDER, (1.01 * radius, 0.11 * height), _tone(rgb, 1.6), at=(0, 0, -0.13 * height), solid=False)
 
 
@@ -245,18 +255,14 @@ def _add_bowl(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     radius, half = measures.radius, measures.height / 2
     base = 0.58 * radius
     _geom(body, _CYLINDER, (base, _FLOOR / 2), _tone(rgb, 0.72), at=(0, 0, _FLOOR / 2 - half), mass=measures.mass / 2)
-    _add_ring(
-        body, rgb, count=12, low=(base, _FLOOR / 2 - half), high=(radius - 0.002, half), mass=measures.mass / 2
-    )
+    _add_ring(body, rgb, count=12, low=(base, _FLOOR / 2 - half), high=(radius - 0.002, half), mass=measures.mass / 2)
 
 
 def _add_plate(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     radius, half = measures.radius, measures.height / 2
     base = 0.76 * radius
     _geom(body, _CYLINDER, (base, _FLOOR / 2), _tone(rgb, 1.25), at=(0, 0, _FLOOR / 2 - half), mass=measures.mass / 2)
-    _add_ring(
-        body, rgb, count=12, low=(base, _FLOOR / 2 - half), high=(radius - 0.002, half), mass=measures.mass / 2
-    )
+    _add_ring(body, rgb, count=12, low=(base, _FLOOR / 2 - half), high=(radius - 0.002, half), mass=measures.mass / 2)
 
 
 def _add_crate(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
