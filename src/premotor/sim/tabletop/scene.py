@@ -82,8 +82,9 @@ def _set_options(spec: mujoco.MjSpec, size: int) -> None:
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     option.impratio = 10.0
-    option.iterations = 30
-    option.ls_iterations = 12
+    option.iterations = 50
+    # With fewer the line search fails when light things are squeezed hard, and they shoot out of the fingers.
+    option.ls_iterations = 50
     # Fixed, so that clipping planes and force scales do not depend on what lies on the table.
     spec.stat.extent = 1.0
     spec.stat.center = np.zeros(3)
