@@ -14,7 +14,12 @@ SESSION = Session(protocol_hash="p" * 64, policy="hold", policy_digest="d" * 64,
 def result(seed: int, *, error: str | None = None) -> EpisodeResult:
     cell = Cell(embodiment="panda", family="put_in", split="words")
     return EpisodeResult(
-        job=Job(cell=cell, seed=seed), instruction="put it in", success=seed % 2 == 0, seconds=1.5, clamped=3, error=error
+        job=Job(cell=cell, seed=seed),
+        instruction="put it in",
+        success=seed % 2 == 0,
+        seconds=1.5,
+        clamped=3,
+        error=error,
     )
 
 

@@ -91,15 +91,25 @@ class Protocol:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict with everything that decides what an episode is. Order of the lists carries no meaning."""
-        data = {name: sorted(value) if isinstance(value, tuple) else value for name, value in _items(self)}
-        return data | {"suite": SUITE, "max_steps": {family: MAX_STEPS[family] for family in sorted(self.families)}}
+        return {
+            "suite": SUITE,
+            "embodiments": [name for name in EMBODIMENTS if name in self.embodiments],
+            "families": [name for name in FAMILIES if name in self.families],
+            "splits": [name for name in SPLITS if name in self.splits],
+            "episodes": self.episodes,
+            "first_seed": self.first_seed,
+            "replan_every": self.replan_every,
+            "max_steps": {name: MAX_STEPS[name] for name in FAMILIES if name in self.families},
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read back what to_json wrote. Raises EvaluationError when it was written for other tasks or is damaged."""
         try:
-            values = {name: data[name] for name in (field.name for field in dataclasses.fields(cls))}
-            protocol = cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+            values: dict[str, Any] = {field.name: data[field.name] for field in dataclasses.fields(cls)}
+            for name in ("embodiments", "families", "splits"):
+                values[name] = tuple(values[name])
+            protocol = cls(**values)
         except (KeyError, TypeError) as damage:
             raise EvaluationError(f"not a protocol ({damage!r}); run the evaluation again") from damage
         told = differences(data, protocol.to_json())
@@ -112,10 +122,6 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     """Each entry in which two protocols' JSON differ, in words."""
     names = sorted({*a, *b})
     return [f"{name}: {a.get(name)!r} against {b.get(name)!r}" for name in names if a.get(name) != b.get(name)]
-
-
-def _items(protocol: Protocol) -> list[tuple[str, Any]]:
-    return [(field.name, getattr(protocol, field.name)) for field in dataclasses.fields(protocol)]
 
 
 def _families_of(split: Split) -> tuple[Family, ...]:

@@ -25,7 +25,6 @@ class EpisodeResult:
     seconds: simulated time until success, or until the time was up. passed, clamped, held, stopped: control ticks
     by the guard's verdict. wall_s: real time spent on it. actions: digest of what was commanded. scene: digest of
     the sampled episode. error: why it could not be finished, else None; such an episode counts as not solved.
-    video: file name beside the results, when it was filmed.
     """
 
     job: Job
@@ -40,7 +39,6 @@ class EpisodeResult:
     actions: str = ""
     scene: str = ""
     error: str | None = None
-    video: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A flat dict."""

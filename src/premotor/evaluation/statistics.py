@@ -83,7 +83,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
         return 1.0
     # Integers throughout: 2 ** n leaves the range of floats beyond some thousand discordant episodes.
     tail = sum(math.comb(n, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, float(2 * tail / (1 << n)))
 
 
 def paired(outcomes: Sequence[tuple[bool, bool]]) -> Paired:
