@@ -6,7 +6,8 @@ So the fall-back never has to be computed in an emergency, and by induction the 
 
 Commands are the samples of a curve whose derivatives keep the limits, hence so do their finite differences:
 (p1 - p0) / dt, and the second and third differences. A target is taken as it is, bit for bit, when those differences
-keep the limits and a stop plan exists after it. Joints that cannot take theirs follow it as fast as the limits allow.
+keep the limits, a stop plan exists after it, and the joint does not merely rush through its target but arrives at a
+speed from which it can go on with it. Joints that cannot take theirs follow it as fast as the limits allow.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,8 @@ __all__ = ["MotionLimiter"]
 
 _INNER = 1.0 - 1e-6  # planned within this share of the limits, so that rounding stays inside them
 _TOUCH = 1e-10  # rad; how far rounding may put a planned extreme past a position limit before the final clip
+_STILL = 1e-9  # rad/s; slower than this is rounding
+_CATCH = 0.5  # share of the speed change possible in one period by which an exact step may miss its target's speed
 _RATE_SHARE = 0.95  # ruckig needs some velocity left over to catch up with a moving target
 
 
@@ -38,6 +41,7 @@ class MotionLimiter:
     """Limits of J joints and their present commanded motion.
 
     low, high: (J,) rad. velocity, acceleration, jerk: (J,) rad/s, rad/s2, rad/s3. period: s.
+    lead: share of a target's own speed that is matched while it cannot be met: more lags less and overshoots more.
     The numbers are taken as given; Guard refuses bad ones with a reason.
     """
 
@@ -49,7 +53,10 @@ class MotionLimiter:
         acceleration: FloatArray,
         jerk: FloatArray,
         period: float,
+        *,
+        lead: float,
     ) -> None:
+        self._lead = lead
         self._low, self._high, self._period = low, high, period
         self._velocity, self._acceleration, self._jerk = velocity * _INNER, acceleration * _INNER, jerk * _INNER
         self._ruckig = Ruckig(len(low), period)
@@ -70,7 +77,7 @@ class MotionLimiter:
     @property
     def at_rest(self) -> bool:
         """Whether the commanded motion has ended."""
-        return not (np.any(self._step_velocity) or np.any(np.abs(self._now.v) > 1e-9))
+        return bool(np.abs(self._now.v).max() < _STILL and np.abs(self._step_velocity).max() < _STILL)
 
     def rest(self, position: FloatArray) -> None:
         """Stand still at `position` (J,), which is clipped into the limits."""
@@ -82,10 +89,10 @@ class MotionLimiter:
 
     def brake(self) -> FloatArray:
         """One period along the stop plan; returns the position (J,) to command."""
-        if self._plan is None:
-            self._commit(_Motion(self._now.p, np.zeros_like(self._low), np.zeros_like(self._low)))
+        self._plan_time += self._period
+        if self._plan is None or self._plan_time >= self._plan.duration:
+            self._commit(_Motion(self._end, np.zeros_like(self._low), np.zeros_like(self._low)))
         else:
-            self._plan_time += self._period
             moved = self._sample(self._plan, self._plan_time)
             self._commit(_Motion(self._plan_start + moved.p, moved.v, moved.a))
         return self._now.p
@@ -96,13 +103,14 @@ class MotionLimiter:
         rate: (J,) rad/s at which the target is moving, so that it is met in motion and not chased to a standstill.
         inside: whether the arm may come to rest at a position (J,).
         """
-        goal = np.clip(target, self._low, self._high)
+        goal = np.minimum(np.maximum(target, self._low), self._high)
+        rate = np.where(goal == target, rate, 0.0)
         step = self._exact(goal)
-        free = self._keeps_limits(step)
+        free = self._keeps_limits(step, rate)
         if free.all():
             first: _Motion | None = step
         else:
-            met = self._reach(goal, np.where(goal == target, rate, 0.0))
+            met = self._reach(goal, self._lead * rate)
             first = None if met is None else _choose(free, step, met)
         within = self._take(first, inside)
         if within is None:
@@ -120,7 +128,7 @@ class MotionLimiter:
         acceleration = (velocity - self._step_velocity) / self._period
         return _Motion(goal, velocity + 0.5 * self._period * acceleration, acceleration)
 
-    def _keeps_limits(self, step: _Motion) -> NDArray[np.bool_]:
+    def _keeps_limits(self, step: _Motion, rate: FloatArray) -> NDArray[np.bool_]:
         velocity = (step.p - self._now.p) / self._period
         jerk = (step.a - self._step_acceleration) / self._period
         # The speed still gained while the acceleration is brought to zero counts too.
@@ -129,6 +137,7 @@ class MotionLimiter:
             (np.maximum(np.abs(velocity), peak) <= self._velocity)
             & (np.abs(step.a) <= self._acceleration)
             & (np.abs(jerk) <= self._jerk)
+            & (np.abs(velocity - rate) <= _CATCH * self._acceleration * self._period)
         )
         return ok
 
@@ -177,7 +186,7 @@ class MotionLimiter:
         return None
 
     def _commit(self, motion: _Motion) -> None:
-        p = np.clip(motion.p, self._low, self._high)
+        p = np.minimum(np.maximum(motion.p, self._low), self._high)
         velocity = (p - self._now.p) / self._period
         self._step_acceleration = (velocity - self._step_velocity) / self._period
         self._step_velocity = velocity

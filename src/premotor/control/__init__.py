@@ -1,0 +1,1 @@
+"""Where the slow loop (look, think) and the fast loop (move) meet."""
