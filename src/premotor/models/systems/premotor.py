@@ -19,7 +19,7 @@ from premotor.models.heads.pointing import Pointer, Pointing, heat_target
 from premotor.models.heads.regression import RegressionHead
 from premotor.models.vision.cnn import PyramidEncoder
 
-__all__ = ["Output", "Premotor", "PremotorConfig"]
+__all__ = ["REFERENCES", "Output", "Premotor", "PremotorConfig"]
 
 REFERENCES = 2  # the object and the target
 
@@ -115,7 +115,7 @@ class Premotor(nn.Module):
         cells = []
         for index, name in enumerate(c.cameras):
             # uint8 HWC permuted is already channels_last, the layout that convolutions on a CPU want.
-            image = inputs.images[name].permute(0, 3, 1, 2).float().mul_(1 / 127.5).sub_(1.0)
+            image = inputs.images[name].permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
             fine[name], coarse = self.eyes[name](image)
             cells.append(self.cells(coarse.flatten(2).transpose(1, 2)) + self.where[index])
         state = self._state(inputs)

@@ -135,7 +135,7 @@ class TabletopWorld:
         return Observation(
             stamp_ns=self.stamp_ns,
             images=images,
-            state=self._state(),
+            state=self.observe_state(),
             instruction=loaded.episode.instruction if instruction is None else instruction,
         )
 
@@ -354,7 +354,8 @@ class TabletopWorld:
         # A position servo's length is its joint's coordinate, in the unit of its control.
         return self._ratio(float(self.data.actuator_length[self._loaded.gripper_actuator]))
 
-    def _state(self) -> FloatArray:
+    def observe_state(self) -> FloatArray:
+        """Proprioception (S,) alone, in the order of the spec's state; costs no rendering."""
         loaded = self._loaded
         parts = [loaded.data.qpos[loaded.joint_qpos], np.array([self._gripper()])]
         if len(self.spec.state) > len(loaded.joint_qpos) + 1:

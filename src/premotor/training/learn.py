@@ -1,0 +1,184 @@
+"""The training loop: batches from a store, AdamW on a cosine, a running average of the weights, exact resume.
+
+Batch k is a function of (seed, k) alone and checkpoints hold weights, average and optimiser, so a run that was
+stopped goes on bit-identically to one that was not.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from premotor.models.batch import Inputs, Targets
+from premotor.models.systems.premotor import Premotor, PremotorConfig
+from premotor.training.store import Store, Table
+
+__all__ = ["Batches", "LearnConfig", "Learner"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearnConfig:
+    """How to learn. Steps are optimiser steps; the cosine runs over all of them, whatever the rounds."""
+
+    batch: int = 128
+    steps: int = 6000
+    warmup: int = 200
+    rate: float = 1.2e-3
+    decay: float = 0.02
+    average: float = 0.998
+    clip: float = 1.0
+    colour: float = 0.15
+    state_noise: float = 0.02
+    seed: int = 0
+
+
+class Batches:
+    """Draws batches from a store's table; robots and families are drawn by the square root of their share."""
+
+    def __init__(self, store: Store, table: Table, words: list[Tensor], config: LearnConfig) -> None:
+        self._store, self._table, self._words, self._config = store, table, words, config
+        group = table.embodiment * len(store.families) + table.family
+        counts = np.bincount(group)
+        self._cumulative = np.cumsum(1.0 / np.sqrt(counts[group]))
+
+    def __getitem__(self, step: int) -> tuple[Inputs, Targets]:
+        """The batch of one step."""
+        rng = np.random.default_rng([self._config.seed, step])
+        draws = rng.uniform(0, self._cumulative[-1], self._config.batch)
+        pick = np.sort(np.searchsorted(self._cumulative, draws, side="right"))  # sorted: kinder to the page cache
+        t = self._table
+        pixels = self._store.frames(t.shard[pick], t.row[pick])
+        rows = [self._words[i] for i in t.text[pick]]
+        words = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        lengths = torch.tensor([len(r) for r in rows])
+        noise = rng.normal(0, self._config.state_noise, t.state[pick].shape).astype(np.float32)
+        inputs = Inputs(
+            images={c: _recolour(torch.from_numpy(p), rng, self._config.colour) for c, p in pixels.items()},
+            words=words,
+            words_mask=torch.arange(words.shape[1])[None] < lengths[:, None],
+            state=torch.from_numpy(t.state[pick] + noise),
+            embodiment=torch.from_numpy(t.embodiment[pick]),
+        )
+        targets = Targets(
+            actions=torch.from_numpy(t.actions[pick]),
+            weight=torch.from_numpy(t.weight[pick]).float(),
+            points=torch.from_numpy(t.points[pick]),
+            seen=torch.from_numpy(t.seen[pick]),
+            places=torch.from_numpy(t.places[pick]),
+            named=torch.from_numpy(t.named[pick]),
+        )
+        return inputs, targets
+
+    def ahead(self, start: int, stop: int) -> Iterator[tuple[Inputs, Targets]]:
+        """Batches start..stop, each prepared in a thread while the one before is learned from."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(self.__getitem__, start)
+            for step in range(start + 1, stop + 1):
+                batch = waiting.result()
+                if step < stop:
+                    waiting = pool.submit(self.__getitem__, step)
+                yield batch
+
+
+class Learner:
+    """A policy being trained: weights, their running average, the optimiser and the step it is at."""
+
+    def __init__(self, model: PremotorConfig, config: LearnConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.step = config, 0
+        self.system = model.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average: Premotor = model.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average.load_state_dict(self.system.state_dict())
+        self.average.eval().requires_grad_(False)
+        heavy = [p for p in self.system.parameters() if p.ndim > 1]
+        light = [p for p in self.system.parameters() if p.ndim <= 1]
+        groups = [{"params": heavy, "weight_decay": config.decay}, {"params": light, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=config.rate, fused=True)
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step: linear warm-up, then half a cosine to zero."""
+        c = self.config
+        if step < c.warmup:
+            return c.rate * (step + 1) / c.warmup
+        return 0.5 * c.rate * (1 + math.cos(math.pi * min(1.0, (step - c.warmup) / max(1, c.steps - c.warmup))))
+
+    def learn(self, batches: Batches, until: int, on_step: Callable[[int, dict[str, float]], None]) -> None:
+        """Train to optimiser step `until`; on_step(step, losses) hears each step and may save or raise."""
+        self.system.train()
+        for inputs, targets in batches.ahead(self.step, until):
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.rate(self.step)
+            loss, parts = self.system.loss(inputs, targets)
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(self.system.parameters(), self.config.clip)
+            self.optimiser.step()
+            self.optimiser.zero_grad(set_to_none=True)
+            self._follow()
+            self.step += 1
+            on_step(self.step, parts | {"grad_norm": float(norm), "rate": self.rate(self.step)})
+
+    def _follow(self) -> None:
+        weight = 1.0 - min(self.config.average, (1 + self.step) / (10 + self.step))
+        now, slow = self.system.state_dict(), self.average.state_dict()
+        floats = [k for k, v in now.items() if v.is_floating_point()]
+        torch._foreach_lerp_([slow[k] for k in floats], [now[k] for k in floats], weight)
+        for name in now.keys() - set(floats):
+            slow[name].copy_(now[name])
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint; the previous one stays until this one is complete."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"system.{k}": v.contiguous() for k, v in self.system.state_dict().items()}
+        tensors |= {f"average.{k}": v.contiguous() for k, v in self.average.state_dict().items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{k}": v.contiguous() for k, v in state.items()}
+        temporary = folder / "checkpoint.partial"
+        save_file(tensors, temporary, metadata={"step": json.dumps(self.step)})
+        temporary.rename(folder / "checkpoint.safetensors")
+
+    def resume(self, folder: Path) -> bool:
+        """Go on from the checkpoint in `folder`; False when there is none."""
+        path = folder / "checkpoint.safetensors"
+        if not path.is_file():
+            return False
+        parts: dict[str, dict[str, Tensor]] = {"system": {}, "average": {}, "optimiser": {}}
+        for name, value in load_file(path).items():
+            head, _, rest = name.partition(".")
+            parts[head][rest] = value
+        self.system.load_state_dict(parts["system"], strict=True)
+        self.average.load_state_dict(parts["average"], strict=True)
+        state: dict[int, dict[str, Any]] = {}
+        for name, value in parts["optimiser"].items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = value
+        whole = self.optimiser.state_dict()
+        whole["state"] = state
+        self.optimiser.load_state_dict(whole)
+        self.step = _step_of(path)
+        return True
+
+
+def _step_of(path: Path) -> int:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return cast(int, json.loads(file.metadata()["step"]))
+
+
+def _recolour(pixels: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
+    """(B, H, W, 3) uint8 -> float 0..255 with a random gain per channel and a random brightness, per image."""
+    count = len(pixels)
+    common = rng.normal(1, strength, (count, 1, 1, 1))
+    gain: NDArray[np.floating] = common + rng.normal(0, strength / 3, (count, 1, 1, 3))
+    shift = rng.normal(0, strength * 60, (count, 1, 1, 1))
+    scaled = pixels.float() * torch.from_numpy(gain).float() + torch.from_numpy(shift).float()
+    return scaled.clamp_(0, 255)

@@ -1,0 +1,219 @@
+"""One recipe, start to finish: collect, learn, let the learner drive, correct it, learn on; then a bundle.
+
+Everything lies in one run folder and everything that is complete is kept, so a stopped run goes on where it was:
+
+    data/round-<k>/<shard>/   demonstrations      learner-<k>/   the bundle that drove in round k
+    codecs.json               fitted after round 0, then fixed
+    checkpoint.safetensors    weights, average, optimiser, step
+    curves/                   TensorBoard         bundle/        the result
+"""
+
+import dataclasses
+import json
+import multiprocessing
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from premotor.core.codec import Codec, build_codec
+from premotor.core.errors import DatasetError
+from premotor.models import bundle
+from premotor.models.language import minilm
+from premotor.models.policy import NativePolicy
+from premotor.models.systems.premotor import PremotorConfig
+from premotor.robots.embodiment import embodiment
+from premotor.sim.tabletop.episode import FAMILIES, Family
+from premotor.sim.tabletop.world import CAMERAS
+from premotor.training.collect import Cell, CollectConfig, collect_shard
+from premotor.training.learn import Batches, LearnConfig, Learner
+from premotor.training.store import Store
+
+__all__ = ["Recipe", "Report", "Round", "describe", "train"]
+
+Report = Callable[[str, int, int, Mapping[str, float]], None]
+"""Hears progress: stage, done, total, latest numbers."""
+
+_CHECKPOINT_EVERY = 250
+_SHARD = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Round:
+    """One round: `episodes` demonstrations per family and arm, driven by the learner or not, then learn to step `until`."""
+
+    episodes: int
+    learner: bool
+    until: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Everything that decides a training run. Seeds count up from `first_seed`, all of the train split."""
+
+    name: str
+    arms: tuple[str, ...] = ("panda", "so101")
+    families: tuple[Family, ...] = FAMILIES
+    rounds: tuple[Round, ...] = ()
+    model: Mapping[str, Any] = field(default_factory=dict)
+    learn: LearnConfig = field(default_factory=LearnConfig)
+    collect: CollectConfig = field(default_factory=CollectConfig)
+    first_seed: int = 0
+
+    def config(self) -> PremotorConfig:
+        """The policy's sizes, with the arms' own dimensions."""
+        specs = [embodiment(arm).spec for arm in self.arms]
+        return PremotorConfig(
+            embodiments=self.arms,
+            state_dims=tuple(len(s.state) for s in specs),
+            action_dims=tuple(len(s.action.dims) for s in specs),
+            **self.model,
+        )
+
+
+def describe(recipe: Recipe) -> dict[str, Any]:
+    """The plan in numbers, for --dry-run: parameters, episodes, steps, samples."""
+    weights = sum(p.numel() for p in recipe.config().build().parameters())
+    episodes = sum(r.episodes for r in recipe.rounds) * len(recipe.arms) * len(recipe.families)
+    return {
+        "recipe": recipe.name,
+        "arms": recipe.arms,
+        "families": recipe.families,
+        "trainable parameters": weights,
+        "demonstrations": episodes,
+        "rounds": [dataclasses.asdict(r) for r in recipe.rounds],
+        "optimiser steps": recipe.learn.steps,
+        "samples": recipe.learn.steps * recipe.learn.batch,
+    }
+
+
+def train(recipe: Recipe, out: Path, report: Report, workers: int = 2, lineage: Mapping[str, Any] | None = None) -> Path:
+    """Run or resume the recipe in `out`; returns the bundle's folder.
+
+    Raises DatasetError when `out` holds a run of another recipe. Ctrl-C leaves a checkpoint and complete shards.
+    """
+    began = time.time()
+    _claim(recipe, out)
+    text = text_files(out / "text")
+    encoder = minilm.TextEncoder(text)
+    learner = Learner(recipe.config(), recipe.learn)
+    learner.resume(out)
+    codecs: dict[str, Codec] = {}
+    with SummaryWriter(str(out / "curves")) as curves:
+        for index, round_ in enumerate(recipe.rounds):
+            if learner.step >= round_.until:
+                continue
+            if round_.learner and not (out / f"learner-{index}").exists():
+                codecs = _load_codecs(out)
+                bundle.save(out / f"learner-{index}", learner.average, learner.system.config, codecs, text, {})
+            _collect(recipe, index, out, workers, report)
+            folders = [out / "data" / f"round-{i}" for i in range(index + 1)]
+            store = Store(folders, CAMERAS, recipe.arms)
+            codecs = _load_codecs(out) if (out / "codecs.json").is_file() else _fit_codecs(store, recipe, out)
+            table = store.table(codecs, learner.system.config.horizon)
+            words = [encoder.features(text_) for text_ in store.texts]
+            batches = Batches(store, table, words, recipe.learn)
+            try:
+                learner.learn(batches, round_.until, partial(_on_step, learner, out, curves, report, round_.until))
+            finally:
+                learner.save(out)
+    facts = {"recipe": json.loads(_fingerprint(recipe)), "seconds": round(time.time() - began)} | dict(lineage or {})
+    bundle.save(out / "bundle", learner.average, learner.system.config, codecs or _load_codecs(out), text, facts)
+    return out / "bundle"
+
+
+def text_files(folder: Path) -> Path:
+    """A folder with the packed text encoder: the shipped bundle's, or packed now from the public checkpoint."""
+    if all((folder / name).is_file() for name in (minilm.WEIGHTS, minilm.VOCABULARY)):
+        return folder
+    if (bundle.DEFAULT / "manifest.json").is_file():
+        bundle.verify(bundle.DEFAULT)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (minilm.WEIGHTS, minilm.VOCABULARY):
+            shutil.copyfile(bundle.DEFAULT / name, folder / name)
+    else:
+        minilm.pack(minilm.source_folder(), folder)
+    return folder
+
+
+def _claim(recipe: Recipe, out: Path) -> None:
+    path = out / "recipe.json"
+    if path.is_file() and path.read_text() != _fingerprint(recipe):
+        raise DatasetError(f"{out} holds a run of another recipe; choose another --out, or delete it to start anew")
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(_fingerprint(recipe))
+
+
+def _fingerprint(recipe: Recipe) -> str:
+    return json.dumps(dataclasses.asdict(recipe), sort_keys=True, indent=1)
+
+
+def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report) -> None:
+    jobs = list(_jobs(recipe, index))
+    folder = out / "data" / f"round-{index}"
+    jobs = [job for job in jobs if not (folder / job[0]).exists()]
+    driver = out / f"learner-{index}" if recipe.rounds[index].learner else None
+    context = multiprocessing.get_context("spawn")
+    kept = tried = 0
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        futures = [pool.submit(_run_job, folder, *job, recipe.collect, driver) for job in jobs]
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                good, cells = future.result()
+                kept, tried = kept + good, tried + cells
+                report(f"collect {index}", done, len(jobs), {"kept": kept, "tried": tried})
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _jobs(recipe: Recipe, index: int) -> Iterator[tuple[str, str, list[Cell]]]:
+    first = recipe.first_seed + sum(r.episodes for r in recipe.rounds[:index])
+    for start in range(0, recipe.rounds[index].episodes, _SHARD):
+        seeds = range(first + start, first + min(start + _SHARD, recipe.rounds[index].episodes))
+        for arm in recipe.arms:
+            for family in recipe.families:
+                yield f"{arm}-{family}-{seeds[0]:06d}", arm, [(family, seed) for seed in seeds]
+
+
+def _run_job(
+    folder: Path, name: str, arm: str, cells: list[Cell], config: CollectConfig, driver: Path | None
+) -> tuple[int, int]:
+    learner = None if driver is None else NativePolicy(bundle.load(driver), arm)
+    return collect_shard(folder, name, arm, cells, config, learner)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _on_step(
+    learner: Learner, out: Path, curves: SummaryWriter, report: Report, until: int, step: int, parts: dict[str, float]
+) -> None:
+    report("learn", step, until, parts)
+    if step % 10 == 0:
+        for name, value in parts.items():
+            curves.add_scalar(name, value, step)
+    if step % _CHECKPOINT_EVERY == 0:
+        learner.save(out)
+
+
+def _fit_codecs(store: Store, recipe: Recipe, out: Path) -> dict[str, Codec]:
+    horizon = recipe.config().horizon
+    codecs = {}
+    for arm in recipe.arms:
+        actions, states, valid = store.chunks(arm, horizon)
+        codecs[arm] = build_codec(embodiment(arm).spec, actions, states, valid=valid)
+    (out / "codecs.json").write_text(json.dumps({n: c.to_json() for n, c in codecs.items()}))
+    return codecs
+
+
+def _load_codecs(out: Path) -> dict[str, Codec]:
+    return {n: Codec.from_json(c) for n, c in json.loads((out / "codecs.json").read_text()).items()}
