@@ -15,7 +15,7 @@ from premotor.core.types import FloatArray
 
 __all__ = ["EMBODIMENTS", "WORK_REGION", "Embodiment", "embodiment"]
 
-WORK_REGION = (0.09, 0.16)
+WORK_REGION = (0.10, 0.18)
 """Half sizes (x, y) in metres of the part of the table, around the origin, where both arms can grasp from above."""
 
 _ASSETS = Path(__file__).parent / "assets"

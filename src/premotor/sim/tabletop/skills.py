@@ -1,0 +1,306 @@
+"""Waypoints of the expert's skills. Each is a function of the present state alone, so each recovers by itself."""
+
+import math
+
+import numpy as np
+
+from premotor.core.types import FloatArray
+from premotor.sim.tabletop.objects import DRAWER
+from premotor.sim.tabletop.steer import Waypoint, wrap
+from premotor.sim.tabletop.success import edge_distance
+from premotor.sim.tabletop.view import View
+
+__all__ = ["carry", "close_drawer", "free_spot", "grasp", "hold_up", "open_drawer", "push", "rest", "retreat", "rests_in"]
+
+_LOOSE = 0.024  # metres that the open gripper is wider than what it is about to grasp
+_TIGHT = 0.014  # the same inside a container or the drawer
+_PUSHED = 0.014  # gap in metres at which a pushed thing is near enough
+_SIDE = np.array([1.0, 1.0, 0.0])
+
+
+def funnel(
+    view: View, goal: FloatArray, over: float, yaw: float | None, gripper: float, *, exact: float = 0.004, speed: float = 0.32
+) -> Waypoint:
+    """Towards `goal` (3,) from above: at height `over` or more until the tool is above it to within `exact` metres.
+
+    The wanted height falls with the distance to the goal, and the tool only moves sideways as far as its height allows.
+    """
+    aside = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
+    share = min(max((aside - exact) / 0.02, 0.0), 1.0)
+    height = goal[2] + max(over - goal[2], 0.0) * share
+    missing = height - float(view.tool[2])
+    free = 1.0 if aside < exact else min(max(1.0 - (missing - 0.012) / 0.02, 0.0), 1.0)
+    where = view.tool + free * (goal - view.tool)
+    return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=gripper, speed=speed)
+
+
+def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
+    """Reach for a thing from above and close on it; also opens, and rises first where the gripper is in the way."""
+    position = view.world.pose(name)[0]
+    measures, hand = view.shape(name), view.hand
+    width = 2 * measures.radius if view.lies(name) else measures.grasp_width
+    at = view.half_height(name) if view.lies(name) else measures.grasp_height
+    yaw = grasp_yaw(view, name, width)
+    wide, closed = hand.ratio(width + (_TIGHT if tight else _LOOSE)), hand.ratio(width)
+    slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
+    goal = position + _aside(view, yaw, width, slack * (0.006 if tight else 0.009))
+    goal[2] = max(view.bottom(name) + at, hand.below + 0.0035)
+    top = float(position[2]) + view.half_height(name)
+    over = max(top + 0.012, view.clearance(position, (name,))) + hand.below
+    off = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
+    low = float(view.tool[2] - goal[2])
+    turned = abs(wrap(yaw - view.yaw)) if width < 2 * measures.radius or view.lies(name) else 0.0
+    around = off < 0.012 and abs(low) < 0.012
+    ready = off < 0.006 and abs(low) < 0.005 and turned < 0.12
+    if view.gripper < closed - 0.06:  # nothing between the fingers
+        if low < over - goal[2] - 0.02 and off < 0.08:
+            return Waypoint(position=np.array([*view.tool[:2], over]), yaw=None, gripper=wide)
+    elif around and (ready or view.gripper < wide - 0.08):
+        return Waypoint(position=goal, yaw=yaw, gripper=0.0, speed=0.1)
+    elif view.gripper < wide - 0.08 and low < over - goal[2] - 0.02 and not around:
+        return Waypoint(position=np.array([*view.tool[:2], max(over, float(view.tool[2]))]), yaw=None, gripper=wide)
+    exact = 0.004 if turned < 0.15 else -0.02 * min(turned, 1.0)
+    return funnel(view, goal, over, yaw, wide, exact=exact)
+
+
+def _aside(view: View, yaw: float, width: float, slack: float) -> FloatArray:
+    """(3,) from a thing's middle to the tool: with one moving jaw, the still one is put `slack` beside the thing."""
+    if view.hand.fixed is None:
+        return np.zeros(3)
+    closing = np.array([math.sin(yaw), -math.cos(yaw), 0.0])
+    return closing * (view.hand.fixed - width / 2 - slack)
+
+
+def grasp_yaw(view: View, name: str, width: float) -> float:
+    """The yaw among those that fit the thing's shape which is comfortable and keeps the fingers off its neighbours."""
+    position, rotation = view.world.pose(name)
+    kind = view.world.thing(name).kind
+    if view.lies(name):
+        along = math.atan2(rotation[1, 2], rotation[0, 2])
+        options = [along, along + math.pi]
+    elif kind == "block":
+        flat = rotation[:, int(np.argmin(np.abs(rotation[2])))]
+        face = math.atan2(flat[1], flat[0])
+        options = [face + k * math.pi / 2 for k in range(4)]
+    else:
+        options = [math.radians(k) for k in range(-180, 180, 15)]
+        if view.hand.fixed is not None:
+            options = [view_bearing(view, position) + turn for turn in options]
+    return min((wrap(option) for option in options), key=lambda yaw: _cost(view, name, position, yaw, width))
+
+
+def view_bearing(view: View, position: FloatArray) -> float:
+    """Direction in which the turning base sees `position`; 0 for an arm that turns its hand freely."""
+    if view.hand.fixed is None:
+        return 0.0
+    base = view.world.embodiment.mount
+    return math.atan2(position[1] - base[1], position[0] - base[0] - 0.0388)
+
+
+def _cost(view: View, name: str, position: FloatArray, yaw: float, width: float) -> float:
+    turn = wrap(yaw - view_bearing(view, position))
+    low, high = view.hand.turns
+    if not low <= turn <= high:
+        return 100.0 + abs(turn)
+    hand = view.hand
+    closing = np.array([math.sin(yaw), -math.cos(yaw)])
+    out = width / 2 + _LOOSE / 2 + hand.finger / 2
+    if hand.fixed is None:
+        fingers = position[:2] + np.array([[-out], [out]]) * closing
+    else:
+        fingers = position[:2] + np.array([[-(width / 2 + 0.009 + hand.finger / 2)], [2 * out - width / 2]]) * closing
+    inside = tuple(t.name for t in view.world.episode.things if _holds(view, t.name, position))
+    gaps, heights = view.tops((name, *inside), fingers)
+    crowding = float(np.maximum(0.013 - gaps, 0.0).sum()) * 100.0
+    lift, reach, _ = hand.palm
+    span = position[:2] + np.linspace(-reach, reach, 9)[:, None] * closing
+    gaps, _ = view.tops((name, *inside), span)
+    tall = heights > float(position[2]) + lift - 0.005
+    crowding += float((np.maximum(0.034 - gaps, 0.0) * tall).sum()) * 60.0
+    return crowding + 0.25 * abs(turn) + 0.06 * abs(wrap(yaw - view.yaw))
+
+
+def _holds(view: View, container: str, position: FloatArray) -> bool:
+    """Whether something at `position` is over the inside of the thing `container`."""
+    inside = view.shape(container).inside
+    away = view.world.pose(container)[0] - position
+    return inside[0] > 0 and math.hypot(away[0], away[1]) < max(inside)
+
+
+def hold_up(view: View, name: str, height: float = 0.085) -> Waypoint:
+    """Lift a held thing straight up until its bottom is at `height`, and keep it there."""
+    up = float(view.tool[2]) - view.bottom(name) + height
+    return _when_gripped(view, name, Waypoint(position=np.array([*view.tool[:2], up]), yaw=None, gripper=0.0))
+
+
+def _when_gripped(view: View, name: str, waypoint: Waypoint) -> Waypoint:
+    """The waypoint once the fingers press; before that, stay and press."""
+    if view.commanded_gripper > max(view.gripper - 0.1, 0.02):
+        return Waypoint(position=view.tool, yaw=waypoint.yaw, gripper=0.0, speed=0.05)
+    return waypoint
+
+
+def carry(
+    view: View, name: str, goal: FloatArray, exclude: tuple[str, ...] = (), *, rim: float = 0.0, exact: float = 0.008
+) -> Waypoint:
+    """Bring a held thing to `goal`: (x, y) of its middle and height of its bottom; then let go.
+
+    rim: height that its bottom keeps until it is above the goal.
+    """
+    position = view.world.pose(name)[0]
+    bottom = view.bottom(name)
+    up = float(view.tool[2]) - bottom
+    off = math.hypot(goal[0] - position[0], goal[1] - position[1])
+    if off < exact and bottom - goal[2] < 0.005:
+        return Waypoint(position=view.tool, yaw=None, gripper=view.hand.ratio(_wide(view, name)), speed=0.05)
+    over = max(rim + 0.012, 0.03, view.clearance(goal, (name, *exclude))) + up
+    where = np.array([*(view.tool[:2] + goal[:2] - position[:2]), goal[2] + up])
+    return _when_gripped(view, name, funnel(view, where, over, None, 0.0, exact=0.75 * exact))
+
+
+def _wide(view: View, name: str) -> float:
+    measures = view.shape(name)
+    return (2 * measures.radius if view.lies(name) else measures.grasp_width) + _TIGHT
+
+
+def retreat(view: View, name: str) -> Waypoint:
+    """Let go of a thing that is where it belongs: open just enough, move the still jaw off it, go up."""
+    position = view.world.pose(name)[0]
+    top = float(position[2]) + view.half_height(name)
+    clear = top + view.hand.below + 0.008
+    if view.tool[2] > clear or math.hypot(*(position - view.tool)[:2]) > 0.05:
+        return rest(view)
+    width = _wide(view, name) - _TIGHT
+    wide, closed = view.hand.ratio(width + _TIGHT), view.hand.ratio(width)
+    slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
+    if slack > 0.6:
+        return Waypoint(position=view.tool + np.array([0.0, 0.0, clear + 0.02 - view.tool[2]]), yaw=None, gripper=wide)
+    if view.hand.fixed is None:
+        return Waypoint(position=view.tool, yaw=None, gripper=wide, speed=0.05)
+    beside = position + _aside(view, view.yaw, width, 0.006 * slack)
+    return Waypoint(position=np.array([beside[0], beside[1], view.tool[2]]), yaw=None, gripper=wide, speed=0.05)
+
+
+def rest(view: View) -> Waypoint:
+    """Nothing left to do: straight up to the resting height, open, and still."""
+    gripper = 1.0 if view.hand.fixed is None else 0.5
+    if view.tool[2] < view.hand.rest - 0.05:
+        gripper = view.commanded_gripper
+    height = max(view.hand.rest, min(float(view.tool[2]), view.hand.rest + 0.05))
+    return Waypoint(position=np.array([*view.tool[:2], height]), yaw=None, gripper=gripper)
+
+
+def rests_in(view: View, name: str, target: str) -> bool:
+    """Whether a thing that is not held is in or on the container."""
+    if view.world.is_held(name):
+        return False
+    position = view.world.pose(name)[0]
+    centre, rotation = view.world.pose(target)
+    away = rotation.T @ (position - centre)
+    measures = view.shape(target)
+    if measures.round:
+        over = math.hypot(away[0], away[1]) < measures.inside[0]
+    else:
+        over = abs(away[0]) < measures.inside[0] and abs(away[1]) < measures.inside[1]
+    floor = float(centre[2]) - measures.height / 2 + measures.floor
+    return bool(over) and view.bottom(name) < floor + max(measures.height, 0.02) + 0.03
+
+
+def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> FloatArray:
+    """(3,) place for a thing's bottom in the container: its middle, or the side away from what is in it already."""
+    centre, rotation = view.world.pose(target)
+    measures, hand = view.shape(target), view.hand
+    inside = [view.world.pose(n)[0][:2] for n in others if n != name and rests_in(view, n, target)]
+    spot = centre[:2]
+    if inside:
+        reach = 0.42 * np.array(measures.inside)
+        ring = [np.array([math.cos(a), math.sin(a)]) * reach for a in np.arange(0.0, 2 * math.pi, math.pi / 4)]
+        spots = [centre[:2] + rotation[:2, :2] @ offset for offset in ring]
+        spot = max(spots, key=lambda s: min(float(np.linalg.norm(s - other)) for other in inside))
+    base = float(centre[2]) - measures.height / 2
+    # The open fingers would push at a high wall, so a thing is let go from a little above it.
+    up = float(view.tool[2]) - view.bottom(name)
+    deep = base + measures.height - 0.016 + hand.below - up
+    return np.array([*spot, max(base + measures.floor + 0.004, deep)])
+
+
+def push(view: View, name: str, target: str) -> Waypoint:
+    """Slide a thing over the table towards another one, from behind, with closed fingers."""
+    position = view.world.pose(name)[0]
+    goal = view.world.pose("drawer_unit" if target == "drawer" else target)[0]
+    gap = edge_distance(view.world, name, target)
+    measures, hand = view.shape(name), view.hand
+    ahead = (goal - position) * _SIDE
+    ahead /= max(float(np.linalg.norm(ahead)), 1e-6)
+    across = np.array([-ahead[1], ahead[0], 0.0])
+    if gap <= _PUSHED:
+        return rest(view)
+    width = measures.grasp_width or 2 * measures.radius
+    radius = width / 2
+    if view.world.thing(name).kind == "block":
+        rotation = view.world.pose(name)[1]
+        radius *= abs(float(ahead @ rotation[:, 0])) + abs(float(ahead @ rotation[:, 1]))
+    height = max(min(0.42 * measures.height, 0.02), hand.below + 0.004)
+    yaw = _facing(view, ahead)
+    along, beside = float((view.tool - position) @ ahead), float((view.tool - position) @ across)
+    touch = radius + hand.nose
+    if view.tool[2] < height + 0.01 and along < -touch + 0.008 and abs(beside) < 0.012:
+        step = min(gap - _PUSHED + 0.012, 0.06)
+        where = view.tool + ahead * step - across * min(max(2.0 * beside, -0.02), 0.02)
+        return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.12)
+    behind = position - ahead * (touch + 0.014)
+    top = float(position[2]) + view.half_height(name)
+    over = max(top + 0.012, view.clearance(behind, (name,))) + hand.below
+    return funnel(view, np.array([behind[0], behind[1], height]), over, yaw, 0.0, exact=0.006)
+
+
+def _facing(view: View, ahead: FloatArray) -> float:
+    """Yaw with which the closed fingers' flat side faces `ahead`."""
+    angle = math.atan2(ahead[1], ahead[0])
+    bearing = view_bearing(view, view.tool)
+    low, high = view.hand.turns
+    options = [wrap(angle + k * math.pi) for k in range(2)]
+
+    def effort(yaw: float) -> float:
+        turn = wrap(yaw - bearing)
+        return abs(turn) + (0.0 if low <= turn <= high else 100.0) + 0.1 * abs(wrap(yaw - view.yaw))
+
+    return min(options, key=effort)
+
+
+def open_drawer(view: View) -> Waypoint:
+    """Grasp the handle's stem and pull."""
+    handle, hand = view.world.handle_position(), view.hand
+    width = DRAWER.handle_width
+    wide, closed = hand.ratio(width + _LOOSE), hand.ratio(width)
+    slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
+    goal = handle + _aside(view, 0.0, width, 0.006 * slack)
+    off = goal - view.tool
+    at = math.hypot(off[0], off[1]) < 0.012 and abs(off[2]) < 0.012
+    if view.world.drawer_opening() >= 0.93:
+        if at and slack < 0.6:
+            return Waypoint(position=goal, yaw=0.0, gripper=wide, speed=0.05)
+        return rest(view)
+    if at and view.gripper < closed + 0.05 and view.commanded_gripper < max(view.gripper - 0.1, 0.02):
+        left = (1.0 - view.world.drawer_opening()) * DRAWER.travel
+        return Waypoint(position=goal - np.array([left + 0.01, 0.0, 0.0]), yaw=0.0, gripper=0.0, speed=0.16)
+    if at and (np.linalg.norm(off) < 0.007 or view.gripper < wide - 0.1):
+        return Waypoint(position=goal, yaw=0.0, gripper=0.0, speed=0.08)
+    over = max(DRAWER.height + 0.012, view.clearance(goal, ())) + hand.below
+    return funnel(view, goal, over, 0.0, wide)
+
+
+def close_drawer(view: View) -> Waypoint:
+    """Push at the handle's front with closed fingers."""
+    handle, hand = view.world.handle_position(), view.hand
+    if view.world.drawer_opening() <= 0.05:
+        return rest(view)
+    front = handle - np.array([0.018 + hand.nose, 0.0, 0.0])
+    behind = float(front[0] - view.tool[0])
+    if abs(float(view.tool[1] - front[1])) < 0.012 and abs(float(view.tool[2] - front[2])) < 0.012 and behind > -0.008:
+        left = view.world.drawer_opening() * DRAWER.travel
+        where = front + np.array([left + 0.006, 0.0, 0.0])
+        return Waypoint(position=where, yaw=0.0, gripper=0.0, speed=0.16)
+    goal = front - np.array([0.018, 0.0, 0.0])
+    over = max(DRAWER.height + 0.012, view.clearance(goal, ())) + hand.below
+    return funnel(view, goal, over, 0.0, 0.0, exact=0.008)
