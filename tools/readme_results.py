@@ -1,6 +1,11 @@
-"""Write the table of measured results in README.md from results/*.json, so that the two cannot drift apart.
+"""Write the tables of measured results in README.md from results/*.json, so that the two cannot drift apart.
 
-Each report that wants to be quoted has, beside whatever else it holds:
+Two forms of report are quoted; others are kept, but not quoted.
+
+An evaluation, as `premotor eval` writes it: "label", "complete", and "means", a list of success rates with "split",
+"embodiment" ("all" or one arm), "rate", "low", "high" and "n". It must be complete.
+
+A measurement, which any script may write:
 
     "command": the command that wrote it, e.g. "make bench"
     "summary": a list of rows, in the order to show:
@@ -8,7 +13,7 @@ Each report that wants to be quoted has, beside whatever else it holds:
         "unit":   "%", "ms", "steps/s", "s", or ""      "low", "high": 95 % interval, same unit (optional)
         "n":      how many trials (optional)            "target": the aim, as text (optional)
 
-For "%" the value and the interval are fractions of one. A report without "summary" is kept, but not quoted.
+For "%" the value and the interval are fractions of one.
 """
 
 import json
@@ -18,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["BEGIN", "END", "Report", "ReportError", "Row", "main", "reports", "rewrite"]
+__all__ = ["BEGIN", "END", "Evaluation", "Measurement", "ReportError", "Row", "main", "reports", "rewrite"]
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
@@ -43,12 +48,19 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """One file of results/ that is quoted."""
+class Measurement:
+    """One file of results/ with rows of its own."""
 
-    name: str
     command: str
     rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """One file of results/ with success rates. rates: split -> embodiment -> (rate, low, high, n)."""
+
+    label: str
+    rates: Mapping[str, Mapping[str, tuple[float, float, float, int]]]
 
 
 def _row(name: str, data: Mapping[str, Any]) -> Row:
@@ -60,21 +72,31 @@ def _row(name: str, data: Mapping[str, Any]) -> Row:
     return Row(**data)
 
 
-def reports(folder: Path) -> list[Report]:
+def _evaluation(name: str, data: Mapping[str, Any]) -> Evaluation:
+    if not data.get("complete"):
+        raise ReportError(f"{name}: the evaluation is not complete; run its command again, it goes on where it was")
+    rates: dict[str, dict[str, tuple[float, float, float, int]]] = {}
+    for mean in data["means"]:
+        rates.setdefault(mean["split"], {})[mean["embodiment"]] = (mean["rate"], mean["low"], mean["high"], mean["n"])
+    return Evaluation(label=data["label"], rates=rates)
+
+
+def reports(folder: Path) -> list[Evaluation | Measurement]:
     """All quoted reports of a folder, by file name.
 
     Raises:
-        ReportError: a report has rows of the wrong form, or does not say which command wrote it.
+        ReportError: a report has rows of the wrong form, is not complete, or does not say which command wrote it.
     """
-    found = []
+    found: list[Evaluation | Measurement] = []
     for path in sorted(folder.glob("*.json")):
         data = json.loads(path.read_text())
-        if not isinstance(data, dict) or "summary" not in data:
-            continue
-        if "command" not in data:
-            raise ReportError(f"{path.name}: has a summary but no command; say which command wrote it")
-        rows = tuple(_row(path.name, row) for row in data["summary"])
-        found.append(Report(name=path.name, command=data["command"], rows=rows))
+        if isinstance(data, dict) and "means" in data:
+            found.append(_evaluation(path.name, data))
+        elif isinstance(data, dict) and "summary" in data:
+            if "command" not in data:
+                raise ReportError(f"{path.name}: has a summary but no command; say which command wrote it")
+            rows = tuple(_row(path.name, row) for row in data["summary"])
+            found.append(Measurement(command=data["command"], rows=rows))
     return found
 
 
@@ -88,17 +110,42 @@ def _number(value: float, unit: str, *, bare: bool = False) -> str:
     return text if bare or not unit else f"{text} {unit}"
 
 
-def _line(report: Report, row: Row) -> str:
-    interval = ""
-    if row.low is not None and row.high is not None:
-        interval = f"{_number(row.low, row.unit, bare=True)} to {_number(row.high, row.unit, bare=True)}"
-    trials = "" if row.n is None else f"{row.n:,}"
-    cells = [row.figure, _number(row.value, row.unit), interval, trials, row.target, f"`{report.command}`"]
-    return "| " + " | ".join(cells) + " |"
+def _success(found: Sequence[Evaluation]) -> list[str]:
+    """A table of success rates: a line for each policy and split, a column for each arm."""
+    arms = list(dict.fromkeys(arm for report in found for rates in report.rates.values() for arm in rates))
+    lines = [
+        "| policy | split | " + " | ".join("both arms" if arm == "all" else arm for arm in arms) + " | episodes |",
+        "|---" * (len(arms) + 3) + "|",
+    ]
+    for report in found:
+        for split, rates in report.rates.items():
+            cells = [_rate(rates[arm]) if arm in rates else "" for arm in arms]
+            episodes = max(n for _, _, _, n in rates.values())
+            lines.append(f"| {report.label} | `{split}` | " + " | ".join(cells) + f" | {episodes:,} |")
+    return lines
 
 
-def rewrite(text: str, found: Sequence[Report]) -> str:
-    """`text` with the block between the markers replaced by the table.
+def _rate(value: tuple[float, float, float, int]) -> str:
+    rate, low, high, _ = value
+    return f"{100 * rate:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _figures(found: Sequence[Measurement]) -> list[str]:
+    """A table of everything else: one line a figure."""
+    lines = ["| figure | measured | 95 % interval | trials | aim | command |", "|---|---|---|---|---|---|"]
+    for report in found:
+        for row in report.rows:
+            interval = ""
+            if row.low is not None and row.high is not None:
+                interval = f"{_number(row.low, row.unit, bare=True)} to {_number(row.high, row.unit, bare=True)}"
+            trials = "" if row.n is None else f"{row.n:,}"
+            cells = [row.figure, _number(row.value, row.unit), interval, trials, row.target, f"`{report.command}`"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def rewrite(text: str, found: Sequence[Evaluation | Measurement]) -> str:
+    """`text` with the block between the markers replaced by the tables.
 
     Raises:
         ReportError: the markers are missing.
@@ -107,13 +154,12 @@ def rewrite(text: str, found: Sequence[Report]) -> str:
         raise ReportError(f"README.md must hold {BEGIN} and {END} exactly once")
     head, rest = text.split(BEGIN)
     _, tail = rest.split(END)
-    lines = [_line(report, row) for report in found for row in report.rows]
-    if lines:
-        header = ["| figure | measured | 95 % interval | trials | aim | command |", "|---|---|---|---|---|---|"]
-        body = "\n".join(header + lines)
-    else:
-        body = "Nothing measured yet: `make results` fills this table."
-    return f"{head}{BEGIN}\n{body}\n{END}{tail}"
+    evaluations = [report for report in found if isinstance(report, Evaluation)]
+    measurements = [report for report in found if isinstance(report, Measurement)]
+    tables = [_success(evaluations)] if evaluations else []
+    tables += [_figures(measurements)] if measurements else []
+    body = "\n\n".join("\n".join(table) for table in tables)
+    return f"{head}{BEGIN}\n{body or 'Nothing measured yet: `make results` fills this table.'}\n{END}{tail}"
 
 
 def main() -> int:

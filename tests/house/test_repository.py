@@ -126,7 +126,22 @@ def test_imports_and_declared_packages_agree() -> None:
         assert declared <= used | USED_BY_OTHERS, "declared in pyproject.toml but not imported in src"
 
 
-def test_results_are_well_formed(tmp_path: Path) -> None:
+def test_success_rates_are_quoted(tmp_path: Path) -> None:
+    means = [
+        {"split": "layout", "embodiment": arm, "rate": 0.5, "low": 0.25, "high": 0.75, "n": n}
+        for arm, n in (("all", 20), ("panda", 10))
+    ]
+    report = {"label": "default", "complete": True, "means": means}
+    (tmp_path / "a.json").write_text(json.dumps(report))
+    text = readme_results.rewrite(f"{readme_results.BEGIN}{readme_results.END}", readme_results.reports(tmp_path))
+    assert "| policy | split | both arms | panda | episodes |" in text
+    assert "| default | `layout` | 50.0 % (25.0 to 75.0) | 50.0 % (25.0 to 75.0) | 20 |" in text
+    (tmp_path / "a.json").write_text(json.dumps(report | {"complete": False}))
+    with pytest.raises(readme_results.ReportError, match="not complete"):
+        readme_results.reports(tmp_path)
+
+
+def test_figures_are_quoted(tmp_path: Path) -> None:
     report = {"command": "make bench", "summary": [{"figure": "speed", "value": 12.345, "unit": "ms", "n": 5}]}
     (tmp_path / "a.json").write_text(json.dumps(report))
     text = f"x\n{readme_results.BEGIN}\nold\n{readme_results.END}\ny\n"

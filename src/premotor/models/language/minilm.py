@@ -6,6 +6,7 @@ Features of an instruction are computed once and kept, so at run time language c
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,7 +20,7 @@ __all__ = ["DIGEST", "MAX_TOKENS", "VOCABULARY", "WEIGHTS", "TextEncoder", "pack
 DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 48
 WEIGHTS, VOCABULARY = "text.safetensors", "tokenizer.json"
-_CONFIG = {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12}
+_CONFIG: dict[str, Any] = {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12}
 _CONFIG |= {"intermediate_size": 1536, "max_position_embeddings": 512}
 
 
