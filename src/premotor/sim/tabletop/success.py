@@ -116,7 +116,8 @@ def _over(scene: Scene, name: str, target: str) -> bool:
     centre, rotation = scene.pose(target)
     measures = _shape(scene, target)
     offset = rotation.T @ (position - centre)
-    if rotation[2, 2] < 0.9 or offset[2] < 0:
+    # A small thing in a high container has its middle below the container's.
+    if rotation[2, 2] < 0.9 or offset[2] < -measures.height / 2:
         return False
     if measures.round:
         return math.hypot(offset[0], offset[1]) <= measures.inside[0]
