@@ -33,14 +33,13 @@ test: $(READY) ## run the tests on two processes
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(READY) ## format, lint, strict types, import contract: the same as CI
-	@echo "premotor: format"
-	@$(BIN)/ruff format --check .
-	@echo "premotor: lint"
-	@$(BIN)/ruff check .
-	@echo "premotor: types"
-	@$(BIN)/mypy $(CHECKED)
-	@echo "premotor: import contract"
-	@$(BIN)/lint-imports
+	@failed=(); \
+	step() { echo "premotor: $$1"; shift; "$$@" || failed+=("$$1"); }; \
+	step format $(BIN)/ruff format --check .; \
+	step lint $(BIN)/ruff check .; \
+	step types $(BIN)/mypy $(CHECKED); \
+	step "import contract" $(BIN)/lint-imports; \
+	if (( $${#failed[@]} )); then echo "premotor: failed: $${failed[*]##*/}"; exit 1; fi
 
 format: $(READY) ## rewrite the code in the house format, with safe lint fixes
 	@$(BIN)/ruff check --fix .
@@ -49,8 +48,8 @@ format: $(READY) ## rewrite the code in the house format, with safe lint fixes
 train: $(READY) ## re-make the bundled policy (hours on a CPU; ARGS=--dry-run shows the plan)
 	@$(BIN)/premotor train $(ARGS)
 
-bench: $(READY) ## measure speeds; writes results/bench_*.json
-	@for script in benchmarks/*.py; do \
+bench: $(READY) ## measure speeds; each script in benchmarks/ writes a results/*.json
+	@shopt -s nullglob; for script in benchmarks/*.py; do \
 		echo "premotor: $$script"; \
 		$(BIN)/python "$$script" $(ARGS); \
 	done
