@@ -111,10 +111,12 @@ class Choice:
 class Player:
     """A policy at work on worlds of one arm.
 
-    batch: observations and their worlds -> one chunk each. sees: whether it needs pictures. every: control ticks
-    between two questions, None for the protocol's. deaf: whether it is told something else than the episode says.
+    spec: what it was built for. batch: observations and their worlds -> one chunk each. sees: whether it needs
+    pictures. every: control ticks between two questions, None for the protocol's. deaf: whether it is told something
+    else than the episode says.
     """
 
+    spec: EmbodimentSpec
     batch: Batch
     sees: bool
     every: int | None = None
@@ -125,10 +127,10 @@ class Player:
         return swapped(episode).instruction if self.deaf else episode.instruction
 
 
-def chosen(text: str) -> Choice:
-    """Read a policy's name, and check that it can be loaded.
+def chosen(text: str, arms: Sequence[str]) -> Choice:
+    """Read a policy's name, and check that it can be loaded for these arms.
 
-    Raises EvaluationError for a name that means nothing, BundleError for a bundle that does not load.
+    Raises EvaluationError for a name that means nothing, BundleError for a bundle that does not load or lacks an arm.
     """
     head, _, rest = text.partition(":")
     control = _CONTROLS.get(head, "none") if rest else "none"
@@ -146,7 +148,10 @@ def chosen(text: str) -> Choice:
             f"no policy {text!r}: {folder} is not a folder; give a bundle's path, bundle, expert, hold, "
             "blind:<path> or deaf:<path>"
         )
-    digest = bundle.load(folder).digest
+    loaded = bundle.load(folder)
+    for arm in arms:
+        loaded.codec(arm)
+    digest = loaded.digest
     if control != "none":
         digest = hashlib.sha256(f"{control} {digest}".encode()).hexdigest()
     return Choice(text=text, kind="bundle", control=control, folder=folder.resolve(), digest=digest)
@@ -154,11 +159,12 @@ def chosen(text: str) -> Choice:
 
 def player(choice: Choice, arm: str) -> Player:
     """Set a policy up for one arm. Raises BundleError when the bundle does not know this arm."""
+    spec = embodiment(arm).spec
     if choice.kind == "hold":
-        still = HoldStill(embodiment(arm).spec)
-        return Player(batch=lambda seen, _: [still.act(observation) for observation in seen], sees=False)
+        still = HoldStill(spec)
+        return Player(spec=spec, batch=lambda seen, _: [still.act(observation) for observation in seen], sees=False)
     if choice.kind == "expert" or choice.folder is None:
-        return Player(batch=_ask_experts, sees=False, every=1)
+        return Player(spec=spec, batch=_ask_experts, sees=False, every=1)
     from premotor.models import bundle
     from premotor.models.policy import NativePolicy
 
@@ -168,7 +174,7 @@ def player(choice: Choice, arm: str) -> Player:
     def batch(seen: Sequence[Observation], worlds: Sequence[TabletopWorld]) -> list[ActionChunk]:
         return policy.act_batch([_blackened(observation) for observation in seen] if blind else seen)
 
-    return Player(batch=batch, sees=True, deaf=choice.control == "deaf")
+    return Player(spec=policy.spec, batch=batch, sees=True, deaf=choice.control == "deaf")
 
 
 def _blackened(observation: Observation) -> Observation:

@@ -89,6 +89,10 @@ class Protocol:
         jobs = [Job(cell=cell, seed=seed) for cell in self.cells() for seed in self.seeds]
         return sorted(jobs, key=lambda job: (-MAX_STEPS[job.cell.family], job))
 
+    def on(self, splits: tuple[Split, ...]) -> Self:
+        """The same conditions on other splits."""
+        return dataclasses.replace(self, splits=splits)
+
     def to_json(self) -> dict[str, Any]:
         """A plain dict with everything that decides what an episode is. Order of the lists carries no meaning."""
         return {

@@ -112,7 +112,7 @@ class Summary:
 
     def only(self, splits: Sequence[Split]) -> "Summary":
         """The part of it in these splits, which is the result of the smaller protocol."""
-        protocol = dataclasses.replace(self.protocol, splits=tuple(s for s in self.protocol.splits if s in splits))
+        protocol = self.protocol.on(tuple(split for split in self.protocol.splits if split in splits))
         return dataclasses.replace(
             self, protocol=protocol, cells=tuple(c for c in self.cells if c.cell.split in splits)
         )

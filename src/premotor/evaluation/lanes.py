@@ -1,0 +1,236 @@
+"""Several episodes side by side in one thread: each runs until it needs a plan, then the policy is asked once for all.
+
+A batch always has the same width, filled up with copies where fewer lanes wait, so that what an episode gets does not
+depend on who shares its batch, and so not on the number of workers or the order of the work.
+"""
+
+import dataclasses
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from premotor.control.loop import EpisodeRunner, Step
+from premotor.core.errors import PremotorError
+from premotor.core.types import ActionChunk, Observation
+from premotor.evaluation.film import Film
+from premotor.evaluation.policies import Choice, Player, player
+from premotor.evaluation.protocol import Job
+from premotor.evaluation.results import EpisodeResult
+from premotor.robots.embodiment import embodiment
+from premotor.safety.guard import Guard
+from premotor.safety.verdict import Clamp, Hold, Pass
+from premotor.sim.tabletop.sample import sample
+from premotor.sim.tabletop.world import TabletopWorld
+
+__all__ = ["Done", "Failure", "LaneSetup", "Lanes"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LaneSetup:
+    """What every worker is told once. width: episodes side by side. film: record both cameras of every episode."""
+
+    choice: Choice
+    replan_every: int
+    width: int = 8
+    film: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """A finished episode; film: mp4 bytes, empty when it was not filmed."""
+
+    result: EpisodeResult
+    film: bytes = b""
+
+
+class Failure(Exception):
+    """Something in one episode raised what nobody raises on purpose; __cause__ says what."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"episode {job} failed")
+        self.job = job
+
+
+class Lanes:
+    """The lanes of one worker. Add jobs with `begin`, call `round` while `busy`."""
+
+    def __init__(self, setup: LaneSetup) -> None:
+        self._setup = setup
+        self._players: dict[str, Player] = {}
+        self._lanes = [_Lane(setup.film) for _ in range(setup.width)]
+        self._refused: list[Done] = []
+
+    @property
+    def free(self) -> int:
+        """Lanes without an episode."""
+        return sum(lane.run is None for lane in self._lanes)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a round has anything to do."""
+        return self.free < len(self._lanes) or bool(self._refused)
+
+    def begin(self, job: Job) -> None:
+        """Build the episode's world in a free lane. One that cannot be built is reported by the next round."""
+        lane = next(lane for lane in self._lanes if lane.run is None)
+        arm = job.cell.embodiment
+        if arm not in self._players:
+            self._players[arm] = player(self._setup.choice, arm)
+        who = self._players[arm]
+        done = lane.guarded(job, lambda: lane.begin(job, who, self._setup.replan_every))
+        self._refused += [done] if done else []
+
+    def round(self) -> Iterator[Done]:
+        """Ask the policy once for all lanes, then let each run until it needs the next plan. Yields what finished.
+
+        Raises Failure naming the episode when something else than a PremotorError was raised in it.
+        """
+        yield from self._refused
+        self._refused = []
+        waiting = [lane for lane in self._lanes if lane.run is not None]
+        for arm in dict.fromkeys(lane.world.spec.name for lane in waiting):
+            group = [lane for lane in waiting if lane.world.spec.name == arm]
+            plans, share = self._ask(self._players[arm], group)
+            for lane, plan in zip(group, plans, strict=True):
+                done = lane.walk(plan, share)
+                if done is not None:
+                    yield done
+
+    def _ask(self, who: Player, group: "list[_Lane]") -> tuple[list[ActionChunk], float]:
+        """One plan for each lane, and the seconds that each has to pay for it."""
+        start = time.perf_counter()
+        missing = self._setup.width - len(group) if who.sees else 0
+        seen = [lane.observation for lane in group] + [group[-1].observation] * missing
+        plans = who.batch(seen, [lane.world for lane in group] + [group[-1].world] * missing)
+        return plans[: len(group)], (time.perf_counter() - start) / len(group)
+
+
+@dataclass(slots=True)
+class _Run:
+    """An episode on its way."""
+
+    job: Job
+    runner: EpisodeRunner
+    result: EpisodeResult
+    observation: Observation
+    film: Film | None
+    verdicts: Counter[type] = field(default_factory=Counter)
+    actions: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    wall_s: float = 0.0
+
+    def hear(self, step: Step) -> None:
+        """Count what the guard did and remember what was commanded."""
+        self.verdicts[type(step.verdict)] += 1
+        self.actions.update(step.command.positions.tobytes())
+        self.actions.update(repr(step.command.gripper).encode())
+        if self.film is not None and step.observation is not None:
+            self.film.add(step.observation.images)
+
+
+class _Lane:
+    """A world and a guard of each arm, kept from episode to episode, and the episode that is on."""
+
+    def __init__(self, film: bool) -> None:
+        self._film = film
+        self._kept: dict[str, tuple[TabletopWorld, Guard]] = {}
+        self._world: TabletopWorld | None = None
+        self.run: _Run | None = None
+
+    @property
+    def world(self) -> TabletopWorld:
+        """The world of the episode that is on."""
+        if self._world is None:
+            raise PremotorError("the lane has no episode; begin one first")
+        return self._world
+
+    @property
+    def observation(self) -> Observation:
+        """What the next plan is to be made from."""
+        if self.run is None:
+            raise PremotorError("the lane has no episode; begin one first")
+        return self.run.observation
+
+    def begin(self, job: Job, who: Player, replan_every: int) -> Done | None:
+        """Build the world of an episode and look at it."""
+        start = time.perf_counter()
+        cell = job.cell
+        if cell.embodiment not in self._kept:
+            world = TabletopWorld(cell.embodiment, render=who.sees or self._film)
+            self._kept[cell.embodiment] = world, Guard(embodiment(cell.embodiment))
+        self._world, guard = self._kept[cell.embodiment]
+        episode = sample(cell.embodiment, cell.family, cell.split, job.seed)
+        self._world.reset(episode)
+        instruction = who.instruction(episode)
+        film = Film(rate_hz=self._world.spec.rate_hz) if self._film else None
+        subscribers: list[Callable[[Step], None]] = [lambda step: run.hear(step)]
+        runner = EpisodeRunner(
+            self._world,
+            guard,
+            who.spec,
+            instruction=instruction,
+            replan_every=who.every or replan_every,
+            max_ticks=episode.max_steps,
+            done=self._world.success,
+            subscribers=subscribers,
+            watch=self._film,
+        )
+        observation = runner.prepare()
+        if observation is None:
+            raise PremotorError("a new episode did not ask for a plan")
+        scene = hashlib.sha256(repr(episode).encode()).hexdigest()[:16]
+        result = EpisodeResult(job=job, instruction=instruction, scene=scene)
+        run = self.run = _Run(job=job, runner=runner, result=result, observation=observation, film=film)
+        run.wall_s = time.perf_counter() - start
+        return None
+
+    def walk(self, plan: ActionChunk, share: float) -> Done | None:
+        """Follow a plan until the next one is due or the episode is over; then say what became of it."""
+        run = self.run
+        return None if run is None else self.guarded(run.job, lambda: self._walk(run, plan, share))
+
+    def guarded(self, job: Job, step: Callable[[], Done | None]) -> Done | None:
+        """What an episode raises ends that episode and no other."""
+        try:
+            return step()
+        except PremotorError as error:
+            self.run = None
+            return Done(result=EpisodeResult(job=job, error=f"{type(error).__name__}: {error}"))
+        except Exception as error:
+            raise Failure(job) from error
+
+    def _walk(self, run: _Run, plan: ActionChunk, share: float) -> Done | None:
+        start = time.perf_counter()
+        runner = run.runner
+        runner.advance(plan)
+        seen: Observation | None = None
+        while not runner.finished and (seen := runner.prepare()) is None:
+            runner.advance()
+        run.wall_s += time.perf_counter() - start + share
+        if seen is not None and not runner.finished:
+            run.observation = seen
+            return None
+        self.run = None
+        return self._done(run)
+
+    def _done(self, run: _Run) -> Done:
+        if run.runner.faults:
+            raise PremotorError("the episode was not counted right: " + "; ".join(run.runner.faults))
+        counts = run.verdicts
+        passed, clamped, held = counts[Pass], counts[Clamp], counts[Hold]
+        result = dataclasses.replace(
+            run.result,
+            success=run.runner.succeeded,
+            seconds=run.runner.tick / run.runner.spec.rate_hz,
+            passed=passed,
+            clamped=clamped,
+            held=held,
+            stopped=counts.total() - passed - clamped - held,
+            wall_s=round(run.wall_s, 4),
+            actions=run.actions.hexdigest()[:16],
+        )
+        if run.film is None:
+            return Done(result=result)
+        run.film.add(self.world.observe().images)
+        return Done(result=result, film=run.film.mp4())
