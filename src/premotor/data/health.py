@@ -78,7 +78,8 @@ def _check_numbers(dataset: Dataset, episode: EpisodeData) -> Iterator[Finding]:
     if wrong.size:
         message = f"frame {wrong[0]} is stamped {episode.timestamps[wrong[0]]} s, wanted {expected[wrong[0]]:.4f} s"
         yield Finding(problem="time", episode=episode.index, message=f"{message}: record again, or drop the episode")
-    if len(episode) > dataset.fps and not np.ptp(episode.action, axis=0).max() > _STILL:
+    # Comparisons with a NaN are false: what is not finite was reported above.
+    if len(episode) > dataset.fps and np.ptp(episode.action, axis=0).max() <= _STILL:
         message = f"the action never changes in {len(episode)} frames; leave the episode out unless that was the task"
         yield Finding(problem="constant_action", episode=episode.index, message=message)
 

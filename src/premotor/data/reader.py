@@ -95,6 +95,7 @@ class Dataset:
         self.episodes = self._read_episodes(total, frames)
         self._starts = np.array([episode.start for episode in self.episodes])
         self._tables: OrderedDict[str, Any] = OrderedDict()
+        self._tables_bytes = 0
         if check_files:
             for episode, path in self.missing_files():
                 raise DatasetError(
@@ -247,8 +248,9 @@ class Dataset:
         if name not in self._tables:
             columns = [feature.name for feature in self._columns()]
             self._tables[name] = layout.read_table(self.root / name, f"episode {row.index}", columns=columns)
-            while len(self._tables) > 1 and sum(table.nbytes for table in self._tables.values()) > _TABLES_BYTES:
-                self._tables.popitem(last=False)
+            self._tables_bytes += self._tables[name].nbytes
+            while len(self._tables) > 1 and self._tables_bytes > _TABLES_BYTES:
+                self._tables_bytes -= self._tables.popitem(last=False)[1].nbytes
         self._tables.move_to_end(name)
         table = self._episode_rows(self._tables[name], row)
         return {feature.name: self._array(table, feature, row) for feature in self._columns()}
