@@ -11,9 +11,9 @@ from importlib import import_module
 from premotor import __version__
 from premotor.core.errors import PremotorError
 
-__all__ = ["EXIT_BAD_INPUT", "EXIT_INTERRUPTED", "VERBS", "Verb", "main"]
+__all__ = ["EXIT_BAD_INPUT", "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "VERBS", "Verb", "main"]
 
-EXIT_BAD_INPUT = 2
+EXIT_OK, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 EXIT_INTERRUPTED = 130
 
 

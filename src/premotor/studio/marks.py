@@ -42,12 +42,8 @@ def mark(image: Image, size: int, marks: list[Mark]) -> Image:
     for m in sure:
         if m.heat is not None:
             picture.paste(m.color, (0, 0), _glow(m.heat, size))
-    layer = Picture.new("RGBA", (size * _OVERSAMPLE, size * _OVERSAMPLE))
-    draw = ImageDraw.Draw(layer)
     for m in sure:
-        _ring(draw, m, size * _OVERSAMPLE)
-    layer = layer.resize((size, size), Picture.Resampling.BOX)
-    picture.paste(layer, (0, 0), layer)
+        _ring(picture, m)
     return np.asarray(picture)
 
 
@@ -58,9 +54,16 @@ def _glow(heat: FloatArray, size: int) -> Picture.Image:
     return Picture.fromarray((level * 120).astype(np.uint8)).resize((size, size), Picture.Resampling.BICUBIC)
 
 
-def _ring(draw: ImageDraw.ImageDraw, m: Mark, size: int) -> None:
-    x, y, radius, line = m.u * size, m.v * size, size * 0.045, max(1, round(size * 0.009))
-    box = (x - radius, y - radius, x + radius, y + radius)
-    halo = (x - radius - line, y - radius - line, x + radius + line, y + radius + line)
-    draw.ellipse(halo, outline=(20, 22, 26, 150), width=line * 3)
-    draw.ellipse(box, outline=(*m.color, 255), width=line)
+def _ring(picture: Picture.Image, m: Mark) -> None:
+    """A ring with a dark halo, so that it shows on any colour; drawn on a small patch, larger, and then shrunk."""
+    size, n = picture.width, _OVERSAMPLE
+    radius, line, half = size * 0.045, max(1.0, size * 0.009), round(size * 0.08)
+    left, top = round(m.u * size) - half, round(m.v * size) - half
+    x, y = (m.u * size - left) * n, (m.v * size - top) * n
+    patch = Picture.new("RGBA", (2 * half * n, 2 * half * n))
+    draw = ImageDraw.Draw(patch)
+    for reach, color, width in ((radius + line, (20, 22, 26, 150), 3 * line), (radius, (*m.color, 255), line)):
+        reach = reach * n
+        draw.ellipse((x - reach, y - reach, x + reach, y + reach), outline=color, width=round(width * n))
+    patch = patch.resize((2 * half, 2 * half), Picture.Resampling.BOX)
+    picture.paste(patch, (left, top), patch)

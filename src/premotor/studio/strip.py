@@ -11,7 +11,7 @@ from PIL import ImageDraw, ImageFont
 from premotor.core.types import Image
 from premotor.studio.marks import OBJECT, TARGET
 
-__all__ = ["Moment", "moments_to_show", "strip", "write_picture"]
+__all__ = ["Keyframes", "Moment", "strip", "write_picture"]
 
 _PAPER, _INK, _QUIET = (250, 249, 246), (28, 30, 34), (118, 120, 126)
 _GOOD, _BAD = (26, 127, 85), (186, 60, 44)
@@ -27,9 +27,29 @@ class Moment:
     wrist: Image
 
 
-def moments_to_show(count: int, wanted: int = 6) -> list[int]:
-    """Indices of up to `wanted` of `count` frames, evenly spread, the first and the last among them."""
-    return sorted({round(i) for i in np.linspace(0, count - 1, min(wanted, count))}) if count else []
+class Keyframes:
+    """Keeps a few moments of an episode of any length: evenly spread ones, and the last."""
+
+    def __init__(self, wanted: int = 6) -> None:
+        """wanted: how many to tell the episode with."""
+        self._wanted, self._stride, self._seen = wanted, 1, 0
+        self._kept: list[Moment] = []
+        self._last: Moment | None = None
+
+    def add(self, moment: Moment) -> None:
+        """Hear of the next moment."""
+        self._last = moment
+        if self._seen % self._stride == 0:
+            self._kept.append(moment)
+            if len(self._kept) > 8 * self._wanted:
+                self._kept, self._stride = self._kept[::2], 2 * self._stride
+        self._seen += 1
+
+    def chosen(self) -> list[Moment]:
+        """Up to the wanted number, the first and the last among them."""
+        kept = self._kept if self._last is None or self._last is self._kept[-1] else [*self._kept, self._last]
+        count = min(self._wanted, len(kept))
+        return [kept[round(i)] for i in np.linspace(0, len(kept) - 1, count)]
 
 
 def strip(
@@ -90,7 +110,7 @@ def _tile(page: Picture.Image, image: Image, x: int, y: int) -> None:
 
 def _legend(draw: ImageDraw.ImageDraw, right: float, baseline: float) -> None:
     """Explain the two colours, right-aligned, from right to left."""
-    for words, color in (("it should go to", TARGET), ("it believes it should act on", OBJECT)):
+    for words, color in (("the target", TARGET), ("what it believes it should act on", OBJECT)):
         draw.text((right, baseline), words, fill=_QUIET, font=_font(14), anchor="rs")
         right -= draw.textlength(words, font=_font(14)) + 18
         draw.ellipse((right, baseline - 11, right + 11, baseline), outline=color, width=3)
