@@ -91,7 +91,7 @@ def test_no_step_into_a_place_where_it_may_not_rest() -> None:
     wall = 0.4
     for _ in range(100):
         target = lim.position + np.array([V[0] * DT, 0.0, 0.0])
-        lim.follow(target, (target - lim.position) / DT, lambda q: bool(q[0] <= wall))
+        lim.follow(target, (target - lim.position) / DT, lambda path: bool(np.all(path[:, 0] <= wall)))
         assert lim.resting_point[0] <= wall
     assert lim.position[0] > wall - 0.1
     assert lim.position[0] <= wall

@@ -112,7 +112,7 @@ class Guard:
         self._limiter.rest(measured)
         self._gripper = float(np.clip(state.gripper, 0.0, 1.0))
         self._stopped, self._bad, self._last_ns, self._previous = None, 0, None, None
-        self._excess = self._outside(self._limiter.position)
+        self._excess = max(0.0, self._outside(self._limiter.position))
         self._sent = (self._limiter.position, self._gripper)
         self._ready = True
 
@@ -213,8 +213,10 @@ class Guard:
 
     def _give_way(self, state: JointState) -> None:
         """An arm that is held back is not pushed: the command moves to where the arm is, within the limits."""
-        self._limiter.follow(state.positions.astype(np.float64), np.zeros(len(self.arm.joint_names)), lambda _: True)
-        self._excess = self._outside(self._limiter.resting_point)
+        measured = state.positions.astype(np.float64)
+        self._excess = max(self._excess, self._outside(measured))
+        self._limiter.follow(measured, np.zeros(len(self.arm.joint_names)), self._may_go)
+        self._excess = max(0.0, *map(self._outside, (self._limiter.position, self._limiter.resting_point)))
         self._previous = None
 
     def _move(self, action: FloatArray) -> Verdict:
@@ -228,7 +230,7 @@ class Guard:
             return self._brake(Hold("the joint targets of this action are not finite"))
         if not self._cartesian:
             target = self._into_box(target, notes)
-        position = self._limiter.follow(target, self._rate(target), self._may_rest)
+        position = self._limiter.follow(target, self._rate(target), self._may_go)
         self._previous = None if self._cartesian else target
         changed = position != target
         if changed.any():
@@ -279,9 +281,10 @@ class Guard:
         tool, _ = self._kinematics.forward(positions)
         return float(np.maximum(self.arm.workspace_low - tool, tool - self.arm.workspace_high).max())
 
-    def _may_rest(self, positions: FloatArray) -> bool:
+    def _may_go(self, path: FloatArray) -> bool:
+        """Whether the tool stays in the box at places (K, J) or, outside already, goes no further out."""
+        excess = float(np.max([self._outside(place) for place in path]))
         # NaN compares false, so a tool position that is not a number is not allowed either.
-        excess = self._outside(positions)
         allowed = excess <= max(self.config.box_tolerance, self._excess)
         if allowed:
             self._excess = max(0.0, excess)

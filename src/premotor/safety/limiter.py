@@ -101,7 +101,7 @@ class MotionLimiter:
         """One period towards `target` (J,); returns the position (J,) to command, equal to target where it may be.
 
         rate: (J,) rad/s at which the target is moving, so that it is met in motion and not chased to a standstill.
-        inside: whether the arm may come to rest at a position (J,).
+        inside: whether the arm may go through places (K, J): the next command, half way to rest from there, and rest.
         """
         goal = np.minimum(np.maximum(target, self._low), self._high)
         rate = np.where(goal == target, rate, 0.0)
@@ -162,7 +162,7 @@ class MotionLimiter:
     def _take(self, motion: _Motion | None, inside: Callable[[FloatArray], bool]) -> NDArray[np.bool_] | None:
         """Step to `motion` if the arm can stop from there, and return None; otherwise say which joints could.
 
-        All False when it is the place of rest that is not allowed, since that is not the fault of one joint.
+        All False when it is a place on the way that is not allowed, since that is not the fault of one joint.
         """
         nowhere = np.zeros(len(self._low), dtype=np.bool_)
         if motion is None:
@@ -179,7 +179,8 @@ class MotionLimiter:
         end = motion.p + plan.at_time(plan.duration)[0]
         if not within.all():
             return np.asarray(within)
-        if not np.isfinite(end).all() or not inside(end):
+        path = [motion.p, motion.p + plan.at_time(0.5 * plan.duration)[0], end] if plan.duration > 0.0 else [end]
+        if not np.isfinite(end).all() or not inside(np.array(path)):
             return nowhere
         self._plan, self._plan_start, self._plan_time, self._end = plan, motion.p, 0.0, end
         self._commit(motion)
