@@ -1,17 +1,18 @@
 """The door: run a policy and its baselines under a protocol, keep every episode, and write the report."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from premotor.core.errors import EvaluationError
 from premotor.evaluation.lanes import Done, LaneSetup
 from premotor.evaluation.machine import machine, revision
+from premotor.evaluation.page import write_page
 from premotor.evaluation.policies import Choice, chosen
 from premotor.evaluation.pool import default_workers, run_jobs
 from premotor.evaluation.protocol import Job, Protocol
-from premotor.evaluation.report import Filmed, Report, write_report
+from premotor.evaluation.report import Filmed, Report, write_json
 from premotor.evaluation.results import EpisodeResult, Journal, Session
 from premotor.evaluation.summary import Comparison, Summary, compare, summarise
 from premotor.sim.tabletop.episode import Split
@@ -40,7 +41,7 @@ class Evaluation:
 
     summary: Summary
     baselines: tuple[Summary, ...]
-    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    comparisons: Mapping[str, Comparison]
     report: Path
     page: Path
 
@@ -67,7 +68,8 @@ def evaluate(
     Raises EvaluationError, BundleError before anything runs; KeyboardInterrupt after the workers were ended.
     """
     subject = chosen(policy, protocol.embodiments)
-    others = [chosen(_spelled(baseline, subject), protocol.embodiments) for baseline in baselines]
+    named = [chosen(_spelled(baseline, subject), protocol.embodiments) for baseline in dict.fromkeys(baselines)]
+    others = [other for other in named if other.digest != subject.digest]
     smaller = _smaller(protocol, baseline_splits) if others else protocol
     many = default_workers() if workers is None else workers
     if many < 1:
@@ -84,7 +86,9 @@ def evaluate(
         errors=tuple(result for result in results if result.error is not None),
         command=command,
     )
-    written, page = write_report(report, out, name)
+    written, page = out / f"{name}.json", out / f"{name}.html"
+    write_json(report, written)
+    write_page(report, page)
     return Evaluation(summary=summary, baselines=found, comparisons=report.comparisons, report=written, page=page)
 
 

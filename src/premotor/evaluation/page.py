@@ -4,15 +4,16 @@ import base64
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import TypeVar
 
 from premotor.evaluation.pagestyle import STYLE
-from premotor.evaluation.report import AIMS, CONTROLS_AIM, Filmed, Report
+from premotor.evaluation.report import AIMS, CONTROLS_AIM, Filmed, Report, replace_text
 from premotor.evaluation.statistics import Interval
 from premotor.evaluation.summary import CellResult, Summary
 from premotor.sim.tabletop.episode import FAMILIES, SPLITS, Family, Split
 
-__all__ = ["page"]
+__all__ = ["page", "write_page"]
 
 _T = TypeVar("_T")
 _SPLITS: dict[Split, str] = {
@@ -57,6 +58,11 @@ def page(report: Report) -> str:
     )
 
 
+def write_page(report: Report, path: Path) -> None:
+    """Write the page, whole or not at all."""
+    replace_text(path, page(report))
+
+
 def _head(report: Report) -> str:
     summary, protocol = report.summary, report.summary.protocol
     first: Split = "layout" if "layout" in protocol.splits else protocol.splits[0]
@@ -87,9 +93,8 @@ def _by_split(summary: Summary) -> str:
     arms = summary.protocol.embodiments
     for split in _ordered(SPLITS, summary.protocol.splits):
         mean, aim = summary.mean(split=split), AIMS.get(split)
-        per_arm = "".join(
-            f'<td class="num">{_percent(summary.mean(split=split, embodiment=a).rate)}</td>' for a in arms
-        )
+        rates = [summary.mean(split=split, embodiment=arm).rate for arm in arms]
+        per_arm = "".join(f'<td class="num">{_percent(rate)}</td>' for rate in rates)
         rows.append(
             f"<tr><th>{split}<small>{escape(_SPLITS[split])}</small></th>"
             f'<td class="bar">{_bar(mean, aim)}</td><td class="num strong">{_percent(mean.rate)}</td>'
@@ -97,7 +102,7 @@ def _by_split(summary: Summary) -> str:
             f'<td class="num quiet">{mean.n:,}</td></tr>'
         )
     names = "".join(f'<th class="num">{escape(arm)}</th>' for arm in arms) if len(arms) > 1 else ""
-    legend = '<p class="legend">Band: 95 % interval. Dot: measured. Thin line: what is aimed at.</p>'
+    legend = '<p class="legend">Pale: 95 % interval. Blue: measured. Thin line: what is aimed at.</p>'
     return (
         '<section><h2>Success by split</h2><div class="wide"><table class="bars"><thead><tr><th></th><th></th>'
         f'<th class="num">mean</th><th class="num">95 %</th>{names}<th class="num">n</th></tr></thead>'
@@ -223,7 +228,8 @@ def _film(film: Filmed) -> str:
     again = "" if film.same else " When it was filmed it went another way."
     data = base64.b64encode(film.mp4).decode()
     return (
-        f'<figure class="{"good" if result.success else "bad"}"><video controls muted loop playsinline preload="metadata" '
+        f'<figure class="{"good" if result.success else "bad"}">'
+        '<video controls muted loop playsinline preload="metadata" '
         f'src="data:video/mp4;base64,{data}"></video><figcaption><q>{escape(result.instruction)}</q>'
         f"<small>{escape(cell.embodiment)}, {_words(cell.family)}, {cell.split}, seed {result.job.seed}: "
         f"{outcome}.{again}</small></figcaption></figure>"
@@ -275,7 +281,7 @@ def _percent(rate: float) -> str:
 
 
 def _span(mean: Interval) -> str:
-    return "" if mean.n == 0 else f"{100 * mean.low:.0f}–{100 * mean.high:.0f}"
+    return "" if mean.n == 0 else f"{100 * mean.low:.0f}&ndash;{100 * mean.high:.0f}"
 
 
 def _words(family: Family) -> str:

@@ -22,7 +22,8 @@ h2 { font-size: 20px; margin: 0 0 14px; letter-spacing: -0.01em; }
 h3 { font-size: 15px; margin: 18px 0 6px; color: var(--quiet); font-weight: 600; }
 p { margin: 0 0 12px; max-width: 72ch; }
 small { display: block; color: var(--quiet); font-weight: 400; font-size: 13px; line-height: 1.35; }
-section { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 24px; margin-top: 24px; }
+section { background: var(--card); border: 1px solid var(--line); border-radius: 14px; padding: 24px;
+  margin-top: 24px; }
 .kicker { color: var(--quiet); margin: 0 0 4px; font-size: 14px; }
 .hero { display: flex; align-items: center; gap: 20px; flex-wrap: wrap; margin-bottom: 20px; }
 .big { font-size: 64px; line-height: 1; font-weight: 650; letter-spacing: -0.03em; color: var(--accent);
@@ -39,11 +40,12 @@ td, th { padding: 7px 10px 7px 0; vertical-align: middle; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 .num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; padding: 7px 0 7px 16px; }
 .strong { font-weight: 600; } .quiet { color: var(--quiet); }
-.bars th { width: 250px; } .bars .bar { min-width: 200px; padding-right: 8px; }
+.bars th { min-width: 210px; } .bars .bar { width: 100%; min-width: 180px; padding: 7px 8px 7px 14px; }
+.bars thead th { min-width: 0; }
 .track { position: relative; height: 12px; border-radius: 6px; background: var(--track); }
 .track i { position: absolute; top: 0; display: block; }
 .band { height: 12px; border-radius: 6px; background: var(--band); min-width: 3px; }
-.dot { width: 12px; height: 12px; margin-left: -6px; border-radius: 50%; background: var(--accent); }
+.dot { width: 6px; height: 16px; margin: -2px 0 0 -3px; border-radius: 3px; background: var(--accent); }
 .aim { width: 2px; height: 20px; margin: -4px 0 0 -1px; background: var(--quiet); opacity: 0.55; border-radius: 1px; }
 .sentences { margin: 16px 0 0; padding-left: 20px; } .sentences li { margin: 4px 0; }
 .matrix { border-collapse: separate; border-spacing: 3px; font-size: 14px; }
@@ -68,6 +70,6 @@ footer { margin-top: 32px; color: var(--quiet); font-size: 13px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 16px; margin: 0; }
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 640px) { main { padding: 28px 14px 40px; } section { padding: 16px; } .big { font-size: 48px; }
-  .bars th { width: auto; } .bars .bar { min-width: 110px; } }
+  .bars th { min-width: 120px; } .bars .bar { min-width: 110px; } }
 @media print { section { break-inside: avoid; } }
 """

@@ -14,7 +14,7 @@ from premotor.evaluation.statistics import Interval
 from premotor.evaluation.summary import Comparison, Summary
 from premotor.sim.tabletop.episode import Split
 
-__all__ = ["AIMS", "CONTROLS_AIM", "FORMAT", "Filmed", "Report", "read_summary", "write_report"]
+__all__ = ["AIMS", "CONTROLS_AIM", "FORMAT", "Filmed", "Report", "read_summary", "replace_text", "write_json"]
 
 FORMAT = 1
 AIMS: Mapping[Split, float] = {
@@ -53,15 +53,9 @@ class Report:
     command: str = "premotor eval"
 
 
-def write_report(report: Report, out: Path, name: str) -> tuple[Path, Path]:
-    """Write <out>/<name>.json and <out>/<name>.html, each whole or not at all; returns both paths."""
-    from premotor.evaluation.page import page  # the page reads Report, so it stands above this module
-
-    out.mkdir(parents=True, exist_ok=True)
-    written, shown = out / f"{name}.json", out / f"{name}.html"
-    _replace(written, json.dumps(_as_json(report), indent=1) + "\n")
-    _replace(shown, page(report))
-    return written, shown
+def write_json(report: Report, path: Path) -> None:
+    """Write the report's numbers, whole or not at all."""
+    replace_text(path, json.dumps(_as_json(report), indent=1) + "\n")
 
 
 def read_summary(path: Path) -> Summary:
@@ -110,7 +104,9 @@ def _measured(mean: Interval) -> dict[str, Any]:
     return {"value": mean.rate, "unit": "%", "low": mean.low, "high": mean.high, "n": mean.n}
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Write a text file so that nobody ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
