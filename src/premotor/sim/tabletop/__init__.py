@@ -1,1 +1,4 @@
-"""A table, two arms to choose from, ten families of tasks, on MuJoCo."""
+"""A table, two arms to choose from, ten families of tasks, on MuJoCo.
+
+scene builds an episode, world runs it, success judges it, expert solves it, env is its Gymnasium door.
+"""
