@@ -78,7 +78,7 @@ def test_a_snapshot_is_restored_bit_for_bit_even_in_the_middle_of_a_grasp(world)
     hand = Hand(world)
     at = world.position("red_cup")
     at[2] = 0.024
-    hand.go(at + [0, 0, 0.1], 16, 1.0)
+    hand.go(at + np.array([0.0, 0.0, 0.1]), 16, 1.0)
     hand.go(at, 16, 1.0)
     saved = world.snapshot()
     steps = world.steps
