@@ -71,7 +71,7 @@ def _dims(names: tuple[str, ...], low: FloatArray, high: FloatArray) -> tuple[Di
 
 
 def _panda() -> Embodiment:
-    """Franka Emika Panda; velocities, accelerations and jerks are half of its data sheet's."""
+    """Franka Emika Panda; half the velocities and jerks of its data sheet, 3/4 of its accelerations."""
     joints = tuple(f"joint{k}" for k in range(1, 8))
     margin = 0.01
     low = np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973]) + margin
@@ -102,7 +102,7 @@ def _panda() -> Embodiment:
         position_low=low,
         position_high=high,
         velocity=0.5 * np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61]),
-        acceleration=0.5 * np.array([15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0]),
+        acceleration=0.75 * np.array([15.0, 7.5, 10.0, 12.5, 15.0, 20.0, 20.0]),
         jerk=0.5 * np.array([7500.0, 3750.0, 5000.0, 6250.0, 7500.0, 10000.0, 10000.0]),
         home=np.array([0.0, -0.1249, 0.0, -2.6862, 0.0, 2.5613, 0.7854]),
         workspace_low=workspace_low,

@@ -44,8 +44,8 @@ def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
     wide, closed = hand.ratio(width + (_TIGHT if tight else _LOOSE)), hand.ratio(width)
     slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
     goal = position + _aside(view, yaw, width, slack * (0.006 if tight else 0.009))
-    goal[2] = max(view.bottom(name) + at, hand.below + 0.0035)
     top = float(position[2]) + view.half_height(name)
+    goal[2] = max(view.bottom(name) + at, hand.below + 0.0035, top - hand.palm[0] + 0.006)
     over = max(top + 0.012, view.clearance(position, (name,))) + hand.below
     off = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
     low = float(view.tool[2] - goal[2])
@@ -220,7 +220,7 @@ def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> Fl
     base = float(centre[2]) - measures.height / 2
     # The open fingers would push at a high wall, so a thing is let go from a little above it.
     up = float(view.tool[2]) - view.bottom(name)
-    deep = base + measures.height - 0.016 + hand.below - up
+    deep = base + measures.height - 0.010 + hand.below - up
     return np.array([*spot, max(base + measures.floor + 0.004, deep)])
 
 

@@ -12,16 +12,23 @@ from premotor.robots.kinematics import Kinematics, tool_down
 
 __all__ = ["Steer", "Waypoint", "wrap"]
 
-_SPEED_UP = 0.06  # m/s that the tool may gain in one step
-_SLOW_DOWN = 1.0  # m/s2 of braking that the speed far from the waypoint allows for
+_CHANGE = 0.06  # m/s by which the tool's velocity may change in one step, in any direction
+_BRAKING = 0.7  # m/s2 that the speed far from the waypoint allows for
 _NEAR = 0.45  # share of the remaining way that one step may take
 _TURN = {"panda": 1.0, "so101": 1.8}  # rad/s about the vertical
-_JOINT_SHARE = 0.9  # of the joint speed limits
+_TURN_CHANGE = 0.35  # rad/s by which that may change in one step
+_JOINT_SHARE = 0.8  # of the joints' speed and acceleration limits
 
 
 def wrap(angle: float) -> float:
     """The same angle in -pi .. pi."""
     return math.remainder(angle, 2 * math.pi)
+
+
+def _approach(now: FloatArray, wanted: FloatArray, change: float) -> FloatArray:
+    """`wanted` (3,), or as near to it as a change of length `change` from `now` comes."""
+    way = wanted - now
+    return now + way * min(1.0, change / max(float(np.linalg.norm(way)), 1e-9))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -53,38 +60,44 @@ class Steer:
     def action(self, waypoint: Waypoint, commanded: FloatArray, state: JointState) -> FloatArray:
         """The action (A,) of the next step, from the joints last commanded (J,) and the measured ones."""
         position, rotation = self.tool(commanded)
-        step = self._step(waypoint, position, state)
+        velocity, spin = self._velocity(state)
+        step = self._step(waypoint, position, velocity)
         yaw = math.atan2(rotation[1, 0], rotation[0, 0])
         goal = self._yaw(waypoint, yaw, position, position + step)
         if self.arm.spec.action.frame == "base":
-            turn: FloatArray = mink.SO3.from_matrix(tool_down(goal) @ rotation.T).log()
-            size = float(np.linalg.norm(turn))
-            turn *= min(1.0, _TURN[self.arm.name] * self._period / max(size, 1e-9))
-            return np.array([*step, *turn, waypoint.gripper])
-        solution = self._kinematics.solve(
-            position + step - self.arm.mount, tool_down(goal), commanded, iterations=6
-        )
-        change = solution.positions - commanded
-        share = float(np.max(np.abs(change) / (_JOINT_SHARE * self.arm.velocity * self._period)))
-        return np.array([*(commanded + change / max(1.0, share)), waypoint.gripper])
+            wanted: FloatArray = mink.SO3.from_matrix(tool_down(goal) @ rotation.T).log() / self._period
+            wanted *= min(1.0, _TURN[self.arm.name] / max(float(np.linalg.norm(wanted)), 1e-9))
+            turn = _approach(spin, wanted, _TURN_CHANGE)
+            return np.array([*step, *(turn * self._period), waypoint.gripper])
+        solution = self._kinematics.solve(position + step - self.arm.mount, tool_down(goal), commanded, iterations=6)
+        speeds = (solution.positions - commanded) / self._period
+        speeds /= max(1.0, float(np.max(np.abs(speeds) / (_JOINT_SHARE * self.arm.velocity))))
+        change = _JOINT_SHARE * self.arm.acceleration * self._period
+        late = float(np.max(np.abs(speeds - state.velocities) / change))
+        speeds = state.velocities + (speeds - state.velocities) / max(1.0, late)
+        return np.array([*(commanded + speeds * self._period), waypoint.gripper])
 
-    def _step(self, waypoint: Waypoint, position: FloatArray, state: JointState) -> FloatArray:
-        """Movement (3,) of the tool in this step: fast far away, slow near, and starting gently."""
-        way = waypoint.position - position
-        far = float(np.linalg.norm(way))
-        if far < 1e-6:
-            return np.zeros(3)
-        ahead = way / far
+    def _velocity(self, state: JointState) -> tuple[FloatArray, FloatArray]:
+        """Measured velocity (3,) m/s and angular velocity (3,) rad/s of the tool."""
         instant = 0.01
-        moved = self._kinematics.forward(state.positions + instant * state.velocities)[0]
-        now = float(((moved - self._kinematics.forward(state.positions)[0]) / instant) @ ahead)
-        speed = min(
-            waypoint.speed,
-            math.sqrt(2 * _SLOW_DOWN * far),
-            _NEAR * far / self._period,
-            max(0.0, now) + _SPEED_UP,
-        )
-        return ahead * speed * self._period
+        position, rotation = self._kinematics.forward(state.positions)
+        moved, turned = self._kinematics.forward(state.positions + instant * state.velocities)
+        spin: FloatArray = mink.SO3.from_matrix(turned @ rotation.T).log()
+        return (moved - position) / instant, spin / instant
+
+    def _step(self, waypoint: Waypoint, position: FloatArray, velocity: FloatArray) -> FloatArray:
+        """Movement (3,) of the tool in this step: fast far away, slow near, never changing velocity too suddenly.
+
+        Sideways and up-and-down slow down each for its own distance, so that the tool does not shoot past a height.
+        """
+        way = waypoint.position - position
+        wanted = np.zeros(3)
+        for part in (slice(0, 2), slice(2, 3)):
+            far = float(np.linalg.norm(way[part]))
+            if far > 1e-6:
+                wanted[part] = way[part] / far * min(math.sqrt(2 * _BRAKING * far), _NEAR * far / self._period)
+        wanted *= min(1.0, waypoint.speed / max(float(np.linalg.norm(wanted)), 1e-9))
+        return _approach(velocity, wanted, _CHANGE) * self._period
 
     def _yaw(self, waypoint: Waypoint, yaw: float, position: FloatArray, following: FloatArray) -> float:
         """Yaw after this step. Where none is asked for, an arm with five joints lets it turn with its base."""
