@@ -11,7 +11,7 @@ on disk is never written to again. Whoever reads must follow the indices in meta
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ __all__ = [
     "read_json",
     "read_table",
     "replace_file",
+    "row_schema",
     "sync_folder",
     "tasks_table",
     "video_file",
@@ -186,6 +187,25 @@ def features_from_json(entries: Mapping[str, Any]) -> dict[str, Feature]:
         )
         for name, entry in entries.items()
     }
+
+
+def row_schema(features: Iterable[Feature], statistics: Sequence[str]) -> Any:
+    """The parquet schema of episode rows; said in full, as an empty list would leave a type open."""
+    features = list(features)
+    cameras = [feature.name for feature in features if feature.is_camera]
+    fields = [("episode_index", pa.int64()), ("tasks", pa.list_(pa.string()))]
+    whole = ["length", "data/chunk_index", "data/file_index", "dataset_from_index", "dataset_to_index"]
+    fields += [(name, pa.int64()) for name in [*whole, "meta/episodes/chunk_index", "meta/episodes/file_index"]]
+    for camera in cameras:
+        fields += [(f"videos/{camera}/{name}", pa.int64()) for name in ("chunk_index", "file_index")]
+        fields += [(f"videos/{camera}/{name}", pa.float64()) for name in ("from_timestamp", "to_timestamp")]
+    for feature in features:
+        numbers = pa.list_(pa.float64())
+        kind = pa.list_(pa.list_(numbers)) if feature.is_camera else numbers
+        fields += [
+            (f"stats/{feature.name}/{name}", pa.list_(pa.int64()) if name == "count" else kind) for name in statistics
+        ]
+    return pa.schema(fields)
 
 
 def tasks_table(tasks: Sequence[str]) -> Any:

@@ -140,7 +140,10 @@ class DatasetWriter:
             layout.replace_file(self._partial / f"{name}.mp4", self.root / layout.video_file(feature.name, *place))
         if len(tasks) > len(self._tasks):
             self._publish(layout.tasks_table(tasks), layout.TASKS)
-        self._publish(pa.Table.from_pylist(rows, schema=self._row_schema()), layout.episodes_file(0, rows_file))
+        self._publish(
+            pa.Table.from_pylist(rows, schema=layout.row_schema(self.features.values(), STATISTICS)),
+            layout.episodes_file(0, rows_file),
+        )
         self._publish(self._data_table(columns), layout.data_file(*place))
         self._publish_json(to_json(totals), layout.STATS)
         self._publish_json(self._info(self._episodes + 1, self._frames + self.pending, len(tasks)), layout.INFO)
@@ -264,7 +267,10 @@ class DatasetWriter:
 
     def _replace_rows(self, path: Path) -> None:
         if self._rows:
-            self._publish(pa.Table.from_pylist(self._rows, schema=self._row_schema()), str(path.relative_to(self.root)))
+            self._publish(
+                pa.Table.from_pylist(self._rows, schema=layout.row_schema(self.features.values(), STATISTICS)),
+                str(path.relative_to(self.root)),
+            )
         else:
             path.unlink()
 
@@ -354,22 +360,6 @@ class DatasetWriter:
         for name, entry in statistics.items():
             row.update({f"stats/{name}/{statistic}": entry[statistic].tolist() for statistic in STATISTICS})
         return row
-
-    def _row_schema(self) -> Any:
-        fields = [("episode_index", pa.int64()), ("tasks", pa.list_(pa.string()))]
-        whole = ["length", "data/chunk_index", "data/file_index", "dataset_from_index", "dataset_to_index"]
-        fields += [(name, pa.int64()) for name in [*whole, "meta/episodes/chunk_index", "meta/episodes/file_index"]]
-        for feature in self._cameras.values():
-            fields += [(f"videos/{feature.name}/{name}", pa.int64()) for name in ("chunk_index", "file_index")]
-            fields += [(f"videos/{feature.name}/{name}", pa.float64()) for name in ("from_timestamp", "to_timestamp")]
-        for feature in self.features.values():
-            numbers = pa.list_(pa.float64())
-            kind = pa.list_(pa.list_(numbers)) if feature.is_camera else numbers
-            fields += [
-                (f"stats/{feature.name}/{name}", pa.list_(pa.int64()) if name == "count" else kind)
-                for name in STATISTICS
-            ]
-        return pa.schema(fields)
 
     def _info(self, episodes: int, frames: int, tasks: int) -> dict[str, Any]:
         return {
