@@ -59,7 +59,7 @@ def evaluate(
     command: str = "premotor eval",
     progress: Callable[[Progress], None] | None = None,
 ) -> Evaluation:
-    """Run what is missing of `protocol`, then write <out>/<name>.json and <out>/<name>.html.
+    """Run what is missing of `protocol`, then write <out>/<name>.json, one beside it a baseline, and <out>/<name>.html.
 
     policy: a bundle's path, "bundle", "expert", "hold", "blind:<path>" or "deaf:<path>".
     workers: processes, default one for each core. baselines: of BASELINES, run on `baseline_splits` only.
@@ -86,8 +86,8 @@ def evaluate(
         errors=tuple(result for result in results if result.error is not None),
         command=command,
     )
-    written, page = out / f"{name}.json", out / f"{name}.html"
-    write_json(report, written)
+    page = out / f"{name}.html"
+    written = write_json(report, out, name)
     write_page(report, page)
     return Evaluation(summary=summary, baselines=found, comparisons=report.comparisons, report=written, page=page)
 

@@ -1,14 +1,16 @@
 """Several episodes side by side in one thread: each runs until it needs a plan, then the policy is asked once for all.
 
-A batch always has the same width, filled up with copies where fewer lanes wait, so that what an episode gets does not
-depend on who shares its batch, and so not on the number of workers or the order of the work.
+Results must not depend on how the work was spread. A matrix product gives a row other last bits at another place in
+the batch, and contact makes much of last bits; but at its place a row does not depend on the others. So an episode has
+its place in the batch for good (`row_of`), and a batch is always full, with copies where nobody waits.
 """
 
 import dataclasses
 import hashlib
 import time
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from premotor.control.loop import EpisodeRunner, Step
@@ -24,7 +26,12 @@ from premotor.safety.verdict import Clamp, Hold, Pass
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.world import TabletopWorld
 
-__all__ = ["Done", "Failure", "LaneSetup", "Lanes"]
+__all__ = ["Done", "Failure", "LaneSetup", "Lanes", "row_of"]
+
+
+def row_of(job: Job, width: int) -> int:
+    """The place in batches of `width` that an episode always has; places are used alike."""
+    return (zlib.crc32(repr(job.cell).encode()) + job.seed) % width
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,18 +70,20 @@ class Lanes:
         self._refused: list[Done] = []
 
     @property
-    def free(self) -> int:
-        """Lanes without an episode."""
-        return sum(lane.run is None for lane in self._lanes)
+    def free(self) -> tuple[int, ...]:
+        """Rows whose lanes are without an episode."""
+        return tuple(row for row, lane in enumerate(self._lanes) if lane.run is None)
 
     @property
     def busy(self) -> bool:
         """Whether a round has anything to do."""
-        return self.free < len(self._lanes) or bool(self._refused)
+        return len(self.free) < len(self._lanes) or bool(self._refused)
 
     def begin(self, job: Job) -> None:
-        """Build the episode's world in a free lane. One that cannot be built is reported by the next round."""
-        lane = next(lane for lane in self._lanes if lane.run is None)
+        """Build the episode's world in its lane, which must be free. What cannot be built, the next round reports."""
+        lane = self._lanes[row_of(job, self._setup.width)]
+        if lane.run is not None:
+            raise ValueError(f"lane {row_of(job, self._setup.width)} is taken by {lane.run.job}; {job} must wait")
         arm = job.cell.embodiment
         if arm not in self._players:
             self._players[arm] = player(self._setup.choice, arm)
@@ -89,22 +98,24 @@ class Lanes:
         """
         yield from self._refused
         self._refused = []
-        waiting = [lane for lane in self._lanes if lane.run is not None]
-        for arm in dict.fromkeys(lane.world.spec.name for lane in waiting):
-            group = [lane for lane in waiting if lane.world.spec.name == arm]
+        waiting = {row: lane for row, lane in enumerate(self._lanes) if lane.run is not None}
+        for arm in dict.fromkeys(lane.world.spec.name for lane in waiting.values()):
+            group = {row: lane for row, lane in waiting.items() if lane.world.spec.name == arm}
             plans, share = self._ask(self._players[arm], group)
-            for lane, plan in zip(group, plans, strict=True):
+            for lane, plan in zip(group.values(), plans, strict=True):
                 done = lane.walk(plan, share)
                 if done is not None:
                     yield done
 
-    def _ask(self, who: Player, group: "list[_Lane]") -> tuple[list[ActionChunk], float]:
+    def _ask(self, who: Player, group: "Mapping[int, _Lane]") -> tuple[list[ActionChunk], float]:
         """One plan for each lane, and the seconds that each has to pay for it."""
         start = time.perf_counter()
-        missing = self._setup.width - len(group) if who.sees else 0
-        seen = [lane.observation for lane in group] + [group[-1].observation] * missing
-        plans = who.batch(seen, [lane.world for lane in group] + [group[-1].world] * missing)
-        return plans[: len(group)], (time.perf_counter() - start) / len(group)
+        anyone = next(iter(group.values()))
+        # Only what a network computes depends on its place.
+        rows = [group.get(row, anyone) for row in range(self._setup.width)] if who.sees else [*group.values()]
+        plans = who.batch([lane.observation for lane in rows], [lane.world for lane in rows])
+        mine = [plans[row] for row in group] if who.sees else plans
+        return mine, (time.perf_counter() - start) / len(group)
 
 
 @dataclass(slots=True)

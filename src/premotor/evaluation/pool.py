@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
 from premotor.core.errors import EvaluationError
-from premotor.evaluation.lanes import Done, Failure, Lanes, LaneSetup
+from premotor.evaluation.lanes import Done, Failure, Lanes, LaneSetup, row_of
 from premotor.evaluation.protocol import Job
 from premotor.evaluation.results import EpisodeResult
 
@@ -32,9 +32,9 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A worker has this many free lanes and waits for a list of jobs; an empty one ends it."""
+    """A worker has these rows free and waits for a list of jobs for some of them."""
 
-    lanes: int
+    rows: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +83,21 @@ class _Pool:
     def __init__(
         self, jobs: Sequence[Job], setup: LaneSetup, workers: int, done: Callable[[Done], None], hang_s: float
     ) -> None:
-        self._queue = deque(jobs)
+        self._queues: list[deque[Job]] = [deque() for _ in range(setup.width)]
+        for job in jobs:
+            self._queues[row_of(job, setup.width)].append(job)
         self._setup, self._done, self._hang_s = setup, done, hang_s
         self._size = max(1, min(workers, len(jobs)))
         self._context: SpawnContext = multiprocessing.get_context("spawn")
         self._crew: dict[object, _Worker] = {}
 
+    @property
+    def _left(self) -> int:
+        return sum(len(queue) for queue in self._queues)
+
     def run(self) -> None:
-        while self._queue or any(worker.held for worker in self._crew.values()):
-            while self._queue and len(self._crew) < self._size:
+        while self._left or any(worker.held for worker in self._crew.values()):
+            while self._left and len(self._crew) < self._size:
                 self._start()
             for pipe in wait([worker.pipe for worker in self._crew.values()], timeout=_TICK_S):
                 self._hear(self._crew[pipe])
@@ -125,7 +131,7 @@ class _Pool:
             return
         worker.heard = time.monotonic()
         if isinstance(message, Want):
-            self._hand_out(worker, message.lanes)
+            self._hand_out(worker, message.rows)
         elif isinstance(message, Done):
             worker.held.pop(message.result.job)
             self._done(message)
@@ -133,14 +139,16 @@ class _Pool:
             if message.job is not None:
                 worker.held.pop(message.job)
                 self._fail(message.job, message.text)
-                self._queue.extendleft(reversed(worker.held))
+                for job in worker.held:
+                    self._queues[row_of(job, self._setup.width)].appendleft(job)
                 worker.held.clear()
             self._end(worker, message.text)
 
-    def _hand_out(self, worker: _Worker, lanes: int) -> None:
+    def _hand_out(self, worker: _Worker, rows: Sequence[int]) -> None:
         # Near the end what is left is shared out, so that no worker sits idle while another has a full house.
-        fair = -(-len(self._queue) // self._size)
-        given = [self._queue.popleft() for _ in range(min(lanes, fair))]
+        fair = -(-self._left // self._size)
+        some = [row for row in rows if self._queues[row]][:fair]
+        given = [self._queues[row].popleft() for row in some]
         worker.asked = True
         worker.held.update(dict.fromkeys(given))
         # A pipe that is broken is heard of in the next round.
@@ -178,14 +186,13 @@ def _work(pipe: "Connection[object, object]", setup: LaneSetup) -> None:
 
 
 def _serve(pipe: "Connection[object, object]", lanes: Lanes) -> None:
-    more, beat = True, 0.0
+    beat = 0.0
     while True:
-        if more and lanes.free:
+        if lanes.free:
             pipe.send(Want(lanes.free))
             jobs = pipe.recv()
             if not isinstance(jobs, list):
                 raise TypeError(f"expected a list of jobs, got {type(jobs).__name__}")
-            more = bool(jobs)
             for job in jobs:
                 lanes.begin(job)
         if not lanes.busy:

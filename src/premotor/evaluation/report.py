@@ -3,14 +3,13 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from premotor.core.errors import EvaluationError
 from premotor.evaluation.results import EpisodeResult
-from premotor.evaluation.statistics import Interval
 from premotor.evaluation.summary import Comparison, Summary
 from premotor.sim.tabletop.episode import Split
 
@@ -53,55 +52,39 @@ class Report:
     command: str = "premotor eval"
 
 
-def write_json(report: Report, path: Path) -> None:
-    """Write the report's numbers, whole or not at all."""
-    replace_text(path, json.dumps(_as_json(report), indent=1) + "\n")
+def write_json(report: Report, out: Path, name: str) -> Path:
+    """Write <out>/<name>.json, and <out>/<name>_<label>.json for each baseline; returns the first."""
+    about = {"format": FORMAT, "command": report.command}
+    written = out / f"{name}.json"
+    found = {
+        "comparisons": {
+            label: {"sentence": comparison.sentence, **dataclasses.asdict(comparison.result)}
+            for label, comparison in report.comparisons.items()
+        },
+        "failed_to_run": [result.to_json() for result in report.errors],
+    }
+    _write(written, about | report.summary.to_json() | found)
+    for baseline in report.baselines:
+        _write(out / f"{name}_{baseline.label}.json", about | baseline.to_json())
+    return written
 
 
 def read_summary(path: Path) -> Summary:
-    """The policy's summary out of a report. Raises EvaluationError when it is missing, damaged or of other tasks."""
+    """The summary in a file of write_json. Raises EvaluationError when it is missing, damaged or of other tasks."""
     try:
         data = json.loads(path.read_text())
-        found = data["policy"]
+        number = data["format"]
     except FileNotFoundError as missing:
         raise EvaluationError(f"{path} does not exist; `premotor eval` writes one") from missing
     except (OSError, ValueError, KeyError, TypeError) as damage:
         raise EvaluationError(f"{path} is not a report of `premotor eval` ({damage!r}); write it again") from damage
-    if data.get("format") != FORMAT:
-        raise EvaluationError(f"{path} has format {data.get('format')!r}, this premotor reads {FORMAT}; write it again")
-    return Summary.from_json(found)
+    if number != FORMAT:
+        raise EvaluationError(f"{path} has format {number!r}, this premotor reads {FORMAT}; write it again")
+    return Summary.from_json(data)
 
 
-def _as_json(report: Report) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "command": report.command,
-        "summary": list(_rows(report)),
-        "policy": report.summary.to_json(),
-        "baselines": [baseline.to_json() for baseline in report.baselines],
-        "comparisons": {
-            label: {"sentence": found.sentence, **dataclasses.asdict(found.result)}
-            for label, found in report.comparisons.items()
-        },
-        "errors": [result.to_json() for result in report.errors],
-    }
-
-
-def _rows(report: Report) -> Iterator[dict[str, Any]]:
-    """What the README quotes."""
-    arms = ", ".join(report.summary.protocol.embodiments)
-    for split in report.summary.protocol.splits:
-        aim = {"target": f"{100 * AIMS[split]:.0f} %"} if split in AIMS else {}
-        mean = report.summary.mean(split=split)
-        yield {"figure": f"success, {split}, mean over families ({arms})", **_measured(mean), **aim}
-    for baseline in report.baselines:
-        splits = ", ".join(baseline.protocol.splits)
-        aim = {"target": f"at most {100 * CONTROLS_AIM:.0f} %"} if baseline.label in ("blind", "deaf") else {}
-        yield {"figure": f"success of the {baseline.label} baseline, {splits}", **_measured(baseline.mean()), **aim}
-
-
-def _measured(mean: Interval) -> dict[str, Any]:
-    return {"value": mean.rate, "unit": "%", "low": mean.low, "high": mean.high, "n": mean.n}
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    replace_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def replace_text(path: Path, text: str) -> None:
