@@ -108,3 +108,28 @@ def test_braking_takes_no_longer_than_jerk_and_acceleration_ask() -> None:
         ticks += 1
     bound = np.max(speed / A + 2 * A / (20 * A))
     assert ticks * DT <= bound + 3 * DT
+
+
+def test_a_target_beyond_the_limit_leads_to_the_limit() -> None:
+    lim = limiter(20 * A, lead=0.25)
+    for _ in range(100):
+        lim.follow(HIGH + 0.3, np.zeros(3), anywhere)
+    np.testing.assert_allclose(lim.position, HIGH, atol=1e-9)
+
+
+@pytest.mark.parametrize("ticks", [6, 8, 10, 12])
+def test_having_fallen_behind_it_settles_on_the_target_instead_of_rushing_through_it(ticks: int) -> None:
+    lim = limiter(40 * A, lead=0.25)
+    start, previous = lim.position, lim.position
+    way = np.array([0.0, -0.8, 0.0])
+    after = []
+    for k in range(1, ticks + 16):
+        s = min(k / ticks, 1.0)
+        target = start + way * s**3 * (10 - 15 * s + 6 * s * s)
+        lim.follow(target, (target - previous) / DT, anywhere)
+        previous = target
+        if s == 1.0:
+            after.append(lim.position[1] - target[1])
+    gaps = np.array(after)
+    assert gaps.min() > -0.04  # little overshoot
+    assert np.abs(gaps[8:]).max() < 1e-6  # and no swinging about it
