@@ -99,9 +99,10 @@ def _verb(name: str, words: Sequence[str]) -> int:
 
 def _refuse(message: str) -> int:
     """Show why the input cannot be used. Long texts are cut: 10 kB of them is what was wrong."""
+    from shutil import get_terminal_size
     from textwrap import fill
 
-    width = 100
+    width = min(100, get_terminal_size().columns)
     lines = [
         line if line.startswith(" ") else fill(line, width, break_on_hyphens=False) for line in message.split("\n")
     ]

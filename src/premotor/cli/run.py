@@ -86,7 +86,7 @@ class Run:
         out.print(f"on the table: {scene_description(episode.things, episode.drawer)}", style="dim")
         detail = f"{self.robot} \u00b7 {who} \u00b7 seed {self.seed}"
         kept = Keepsake(folder, rate_hz=stage.world.spec.rate_hz, title=episode.instruction, detail=detail)
-        outcome: "Outcome | None" = None
+        outcome: Outcome | None = None
         with kept, Live(console=out, refresh_per_second=8, transient=True) as live:
 
             def show(glimpse: "Glimpse") -> None:

@@ -1,0 +1,164 @@
+"""`premotor eval`: success with intervals, and whether one policy is better than another."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from premotor.cli.app import EXIT_FAILED, EXIT_OK
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from premotor.evaluation.evaluate import Evaluation
+    from premotor.evaluation.protocol import Protocol
+    from premotor.evaluation.statistics import Interval
+    from premotor.evaluation.summary import Summary
+
+__all__ = ["Eval"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """Measure success in closed loop, with 95 % intervals.
+
+    Example: premotor eval --protocol layout --robots so101 --families put_in --against expert
+
+    Episodes have fixed seeds that training never saw. Each is kept as it finishes, so the same command goes on after
+    Ctrl-C. Writes JSON and a page with films, failures first. Exit code 1 when an episode could not be finished.
+    """
+
+    policy: Annotated[str, tyro.conf.arg(metavar="POLICY")] = "bundle"
+    """Folder of a bundle, "bundle" for the shipped one, expert, hold, blind:FOLDER or deaf:FOLDER."""
+    against: Annotated[str | None, tyro.conf.arg(metavar="POLICY")] = None
+    """Another policy to run on the same episodes; says which of the two is better."""
+    protocol: Annotated[str, tyro.conf.arg(metavar="NAME")] = "quick"
+    """quick (5 episodes a family and arm), layout (50), or full (50 in each of eight splits)."""
+    robots: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    """Only these arms."""
+    families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY")] = ()
+    """Only these task families."""
+    splits: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SPLIT")] = ()
+    """Only these splits."""
+    episodes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Episodes a family, arm and split."""
+    baselines: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    """Also run these, on the first split: expert, hold, blind, deaf. All four for the full protocol."""
+    replan_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Control steps between two plans of the policy."""
+    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Processes; one a core when left out."""
+    films: Annotated[int, tyro.conf.arg(metavar="N")] = 12
+    """Failures to film, at most; a third as many successes."""
+    name: Annotated[str, tyro.conf.arg(metavar="NAME")] = "eval"
+    """Name of the files that are written."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("outputs/eval")
+    """Folder for them, and for the episodes that are kept."""
+
+    def main(self) -> int:
+        """Run it; returns the exit code."""
+        from premotor.cli.terminal import console, duration, shown_path
+        from premotor.evaluation.evaluate import BASELINES
+        from premotor.evaluation.summary import compare
+
+        protocol = self._protocol()
+        baselines = self.baselines or (BASELINES if self.protocol == "full" and self.policy == "bundle" else ())
+        found = self._run(self.policy, protocol, baselines, self.name)
+        other = None if self.against is None else self._run(self.against, protocol, (), f"{self.name}-against")
+        out = console()
+        for summary in (found.summary, *([other.summary] if other else [])):
+            out.print(f"\n[bold]{summary.label}[/], mean success over families, 95 % interval")
+            out.print(_by_split(summary))
+            out.print("")
+            out.print(_by_family(summary))
+        for summary in found.baselines:
+            mean = summary.mean()
+            out.print(f"baseline {summary.label}: {_rate(mean)} of {mean.n}", markup=False)
+        sentences = [comparison.sentence for comparison in found.comparisons.values()]
+        sentences += [compare(found.summary, other.summary).sentence] if other else []
+        if sentences:
+            out.print("\n" + "\n".join(sentences), markup=False)
+        out.print(f"\n{duration(found.summary.elapsed_s)}, protocol {protocol.hash[:12]}", style="dim")
+        paths = [path for done in (found, other) if done for path in (done.report, done.page)]
+        for path in paths:
+            out.print(f"  {shown_path(path)}", markup=False, soft_wrap=True)
+        errors = found.summary.errors + (other.summary.errors if other else 0)
+        if errors:
+            out.print(f"[red]{errors} episodes could not be finished[/]; the page says why")
+        return EXIT_FAILED if errors else EXIT_OK
+
+    def _protocol(self) -> "Protocol":
+        from premotor.evaluation.protocol import named
+
+        changes: dict[str, Any] = {
+            "embodiments": self.robots,
+            "families": self.families,
+            "splits": self.splits,
+            "episodes": self.episodes,
+            "replan_every": self.replan_every,
+        }
+        return replace(
+            named(self.protocol), **{key: value for key, value in changes.items() if value not in ((), None)}
+        )
+
+    def _run(self, policy: str, protocol: "Protocol", baselines: Iterable[str], name: str) -> "Evaluation":
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+        from premotor.cli.terminal import console
+        from premotor.evaluation import evaluate as room
+
+        columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, TextColumn("{task.fields[success]}"), console=console()) as bars:
+            rows: dict[str, TaskID] = {}
+
+            def told(news: room.Progress) -> None:
+                if news.label not in rows:
+                    rows[news.label] = bars.add_task(news.label, total=news.total, success="")
+                running = f"{news.successes / news.done:.0%} solved" if news.done and news.label != "films" else ""
+                bars.update(rows[news.label], completed=news.done, total=news.total, success=running)
+
+            return room.evaluate(
+                policy,
+                protocol,
+                self.out,
+                workers=self.workers,
+                baselines=tuple(baselines),
+                films=(self.films, -(-self.films // 3)),
+                name=name,
+                command=" ".join(["premotor", *sys.argv[1:]]),
+                progress=told,
+            )
+
+
+def _by_split(summary: "Summary") -> "Table":
+    from premotor.cli.terminal import table
+
+    arms = summary.protocol.embodiments
+    rows = [
+        (split, *(_cell(summary.mean(split=split, embodiment=arm)) for arm in (*arms, None)))
+        for split in summary.protocol.splits
+    ]
+    return table(("split", *arms, "all"), rows)
+
+
+def _by_family(summary: "Summary") -> "Table":
+    """Of the first split, which is the one that others are compared with."""
+    from premotor.cli.terminal import table
+
+    arms, split = summary.protocol.embodiments, summary.protocol.splits[0]
+    rows = [
+        (family, *(_cell(summary.mean(split=split, embodiment=arm, family=family)) for arm in arms))
+        for family in summary.protocol.families
+    ]
+    return table((f"family ({split})", *arms), rows)
+
+
+def _cell(interval: "Interval") -> str:
+    return f"{_rate(interval)} of {interval.n}" if interval.n else "-"
+
+
+def _rate(interval: "Interval") -> str:
+    return f"{interval.rate:.0%} ({100 * interval.low:.0f}-{100 * interval.high:.0f})"

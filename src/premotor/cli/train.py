@@ -1,0 +1,113 @@
+"""`premotor train`: one recipe, one command, one bundle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from premotor.cli.app import EXIT_INTERRUPTED, EXIT_OK
+from premotor.core.errors import PremotorError
+
+if TYPE_CHECKING:
+    from premotor.training.train import Recipe
+
+__all__ = ["Train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a policy from nothing: demonstrations, learning, corrections, a bundle.
+
+    Example: premotor train --dry-run
+
+    Everything that is complete is kept in the run's folder, so the same command goes on after Ctrl-C or a crash.
+    Curves: tensorboard --logdir runs
+    """
+
+    recipe: Annotated[str, tyro.conf.arg(metavar="NAME")] = "tabletop"
+    """Which recipe: tabletop makes the shipped policy, tiny one that shows in minutes that everything runs."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Folder of the run; runs/RECIPE when left out."""
+    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Processes that drive simulated arms; one a core when left out."""
+    dry_run: bool = False
+    """Only say what would be done and what it would cost on this machine."""
+
+    def main(self) -> int:
+        """Train; returns the exit code."""
+        from premotor.recipes import RECIPES
+
+        if self.recipe not in RECIPES:
+            raise PremotorError(f"no recipe {self.recipe!r}; choose one of {', '.join(RECIPES)}")
+        recipe = RECIPES[self.recipe]()
+        return self._plan(recipe) if self.dry_run else self._train(recipe)
+
+    def _plan(self, recipe: "Recipe") -> int:
+        from premotor.cli.terminal import console, duration, facts
+        from premotor.training.train import describe
+
+        out = console()
+        out.print(f"[bold]{recipe.name}[/]")
+        out.print(facts((name, _words(value)) for name, value in describe(recipe).items()))
+        with out.status("measuring this machine"):
+            step = _step_seconds(recipe)
+        cost = recipe.learn.steps * step
+        out.print(
+            f"\nlearning: {step:.2f} s a step here, {duration(cost)} in all; driving the simulated arms adds to it"
+        )
+        return EXIT_OK
+
+    def _train(self, recipe: "Recipe") -> int:
+        import os
+
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+        from premotor.cli.terminal import console, shown_path
+        from premotor.training.train import train
+
+        folder = self.out or Path("runs") / recipe.name
+        out = console()
+        columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        try:
+            with Progress(*columns, TextColumn("{task.fields[numbers]}"), console=out) as bars:
+                rows: dict[str, TaskID] = {}
+
+                def told(stage: str, done: int, total: int, numbers: Mapping[str, float]) -> None:
+                    if stage not in rows:
+                        rows[stage] = bars.add_task(stage, total=total, numbers="")
+                    shown = [f"{name} {numbers[name]:.4g}" for name in ("loss", "action", "kept") if name in numbers]
+                    bars.update(rows[stage], completed=done, total=total, numbers=", ".join(shown))
+
+                made = train(recipe, folder, told, workers=self.workers or os.cpu_count() or 1)
+        except KeyboardInterrupt:
+            out.print(f"stopped; the same command goes on from what is in {shown_path(folder)}", markup=False)
+            return EXIT_INTERRUPTED
+        out.print(f"bundle: {shown_path(made)}", markup=False)
+        out.print(f'  premotor run "pick up the red block" --policy {shown_path(made)}', style="dim", markup=False)
+        return EXIT_OK
+
+
+def _step_seconds(recipe: "Recipe") -> float:
+    """Seconds of one optimiser step with random pictures: the best of a few, so that a busy moment does not count."""
+    import time
+
+    config = recipe.config()
+    system = config.build()
+    inputs, targets = config.fake_inputs(recipe.learn.batch), config.fake_targets(recipe.learn.batch)
+    taken = []
+    for _ in range(3):
+        began = time.perf_counter()
+        loss, _ = system.loss(inputs, targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+        return "\n".join(", ".join(f"{k} {_words(v)}" for k, v in entry.items()) for entry in value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
