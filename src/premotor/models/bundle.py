@@ -1,6 +1,6 @@
 """A policy in one folder: weights, config, specs, statistics, codecs, text encoder and their digests.
 
-    manifest.json       format, system, its config, lineage, sha256 of every other file
+    manifest.json       format, system, its config, lineage, sha256 of every other file and of itself
     model.safetensors   weights of the policy
     codecs.json         embodiment -> codec, which holds spec and statistics
     text.safetensors, tokenizer.json   the frozen text encoder
@@ -53,7 +53,12 @@ class Bundle:
 
 
 def save(
-    folder: Path, system: nn.Module, config: PremotorConfig, codecs: Mapping[str, Codec], text: Path, lineage: Mapping[str, Any]
+    folder: Path,
+    system: nn.Module,
+    config: PremotorConfig,
+    codecs: Mapping[str, Codec],
+    text: Path,
+    lineage: Mapping[str, Any],
 ) -> None:
     """Write a bundle; the folder appears whole or not at all. text: folder with the packed text encoder."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
@@ -70,6 +75,7 @@ def save(
         "lineage": dict(lineage),
         "sha256": {name: _digest(temporary / name) for name in _FILES},
     }
+    manifest["digest"] = _own_digest(manifest)
     (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
@@ -82,11 +88,13 @@ def verify(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{folder} is not a bundle: manifest.json is missing; `premotor train` makes one")
     try:
         manifest = cast(dict[str, Any], json.loads(path.read_text()))
-        digests, number = manifest["sha256"], manifest["format"]
+        digests, number, own = manifest["sha256"], manifest["format"], manifest["digest"]
     except (ValueError, KeyError, TypeError) as damage:
         raise BundleError(f"{path} is damaged ({damage!r}); restore the bundle") from damage
     if number != FORMAT or set(digests) != set(_FILES):
         raise BundleError(f"{path}: format {number} with files {sorted(digests)}; this premotor reads format {FORMAT}")
+    if own != _own_digest(manifest):
+        raise BundleError(f"bundle {folder}: manifest.json was altered; restore the bundle")
     for name, expected in digests.items():
         if not (folder / name).is_file():
             raise BundleError(f"bundle {folder}: {name} is missing; restore the bundle")
@@ -107,10 +115,14 @@ def load(folder: Path) -> Bundle:
         codecs = {n: Codec.from_json(c) for n, c in json.loads((folder / "codecs.json").read_text()).items()}
     except (TypeError, RuntimeError, ValueError, KeyError) as misfit:
         raise BundleError(f"bundle {folder} does not fit this premotor: {misfit}") from misfit
-    digest = hashlib.sha256(json.dumps(manifest["sha256"], sort_keys=True).encode()).hexdigest()
     return Bundle(
-        system=system.eval(), codecs=codecs, text=TextEncoder(folder), lineage=manifest["lineage"], digest=digest
+        system=system.eval(), codecs=codecs, text=TextEncoder(folder), lineage=manifest["lineage"], digest=manifest["digest"]
     )
+
+
+def _own_digest(manifest: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -85,8 +85,10 @@ def inputs_of(observations: Sequence[Observation], codec: Codec, system: Premoto
 def _beliefs(out: Output) -> list[Belief]:
     def rows(index: int) -> Belief:
         return Belief(
-            heat={c: said.logits[index].flatten(1).softmax(-1).view_as(said.logits[index]).double().numpy()
-                  for c, said in out.pointing.items()},
+            heat={
+                c: said.logits[index].flatten(1).softmax(-1).view_as(said.logits[index]).double().numpy()
+                for c, said in out.pointing.items()
+            },
             uv={c: said.uv[index].double().numpy() for c, said in out.pointing.items()},
             seen={c: said.seen[index].sigmoid().double().numpy() for c, said in out.pointing.items()},
             places=out.places[index].double().numpy(),

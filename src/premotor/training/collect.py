@@ -20,7 +20,9 @@ from premotor.robots.embodiment import embodiment
 from premotor.safety.guard import Guard
 from premotor.sim.tabletop.episode import Disturbance, Episode, Family
 from premotor.sim.tabletop.expert import Expert
+from premotor.sim.tabletop.language import render
 from premotor.sim.tabletop.sample import MOVED_FAMILIES, SLIP_FAMILIES, sample
+from premotor.sim.tabletop.vocabulary import vocabulary
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
 from premotor.training.store import REFERENCES, Demonstration, write_shard
 
@@ -43,7 +45,7 @@ class CollectConfig:
 
     pushes: chance per expert step that a stretch of perturbed motion begins. every: keep every so-manieth expert
     step's frames. replan: control steps between the learner's plans. disturbed: share of the episodes in which,
-    where the family allows it, something is moved or slips. worlds: side by side, for one batched learner.
+    where the family allows it, something is moved or slips. wordings: ways in which each task is said. worlds: side by side, for one batched learner.
     """
 
     pushes: float = 0.012
@@ -53,6 +55,7 @@ class CollectConfig:
     every: int = 2
     replan: int = 4
     disturbed: float = 0.15
+    wordings: int = 6
     worlds: int = 8
 
 
@@ -75,10 +78,17 @@ class _Recording:
         self._expert = Expert(world)
         limit = self._episode.max_steps * (2 if learner else 1)
         self._runner = EpisodeRunner(
-            world, guard, world.spec, instruction=self._episode.instruction, replan_every=config.replan,
-            max_ticks=limit, done=world.success,
+            world,
+            guard,
+            world.spec,
+            instruction=self._episode.instruction,
+            replan_every=config.replan,
+            max_ticks=limit,
+            done=world.success,
         )
-        self._driver, self._left = (_Driver.LEARNER, self._draw(config.learner_steps)) if learner else (_Driver.EXPERT, 0)
+        self._driver, self._left = (
+            (_Driver.LEARNER, self._draw(config.learner_steps)) if learner else (_Driver.EXPERT, 0)
+        )
         self._push = np.zeros(len(world.spec.action.dims))
         self._frames: dict[str, list[Image]] = {c: [] for c in CAMERAS}
         self._rows: dict[str, list[object]] = {k: [] for k in ("at", "points", "seen", "places", "named")}
@@ -118,7 +128,7 @@ class _Recording:
         steps = {k: np.array(v) for k, v in self._steps.items()}
         return Demonstration(
             embodiment=self._world.embodiment.name,
-            instruction=self._episode.instruction,
+            instructions=_wordings(self._episode, self._rng, self._config.wordings),
             family=self._episode.family,
             success=self._runner.succeeded,
             images={c: np.stack(f) for c, f in self._frames.items()},
@@ -193,15 +203,26 @@ def collect_shard(
 
 def _disturbed(episode: Episode, rng: np.random.Generator, share: float) -> Episode:
     """Sometimes the same episode with something going wrong, so that recovering is learned too."""
-    movable = [*episode.goal.objects[:1], *([episode.goal.target] if episode.goal.target not in (None, "drawer") else [])]
+    movable = [
+        *episode.goal.objects[:1],
+        *([episode.goal.target] if episode.goal.target not in (None, "drawer") else []),
+    ]
     kinds = [k for k, families in (("moved", MOVED_FAMILIES), ("slip", SLIP_FAMILIES)) if episode.family in families]
     if not kinds or not movable or rng.random() >= share:
         return episode
     kind, angle = str(rng.choice(kinds)), rng.uniform(0, 2 * np.pi)
     thing = str(rng.choice(movable)) if kind == "moved" else None
     reach = rng.uniform(0.02, 0.06)
-    wrong = Disturbance(kind="moved" if kind == "moved" else "slip", thing=thing, dx=reach * np.cos(angle), dy=reach * np.sin(angle))
+    wrong = Disturbance(
+        kind="moved" if kind == "moved" else "slip", thing=thing, dx=reach * np.cos(angle), dy=reach * np.sin(angle)
+    )
     return dataclasses.replace(episode, disturbance=wrong)
+
+
+def _wordings(episode: Episode, rng: np.random.Generator, count: int) -> tuple[str, ...]:
+    words = vocabulary(episode.split)
+    others = (render(episode.goal, episode.things, episode.drawer, rng, words) for _ in range(count - 1))
+    return (episode.instruction, *others)
 
 
 def _push(world: TabletopWorld, rng: np.random.Generator) -> FloatArray:

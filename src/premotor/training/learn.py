@@ -44,7 +44,7 @@ class LearnConfig:
 class Batches:
     """Draws batches from a store's table; robots and families are drawn by the square root of their share."""
 
-    def __init__(self, store: Store, table: Table, words: list[Tensor], config: LearnConfig) -> None:
+    def __init__(self, store: Store, table: Table, words: list[list[Tensor]], config: LearnConfig) -> None:
         self._store, self._table, self._words, self._config = store, table, words, config
         group = table.embodiment * len(store.families) + table.family
         counts = np.bincount(group)
@@ -57,7 +57,7 @@ class Batches:
         pick = np.sort(np.searchsorted(self._cumulative, draws, side="right"))  # sorted: kinder to the page cache
         t = self._table
         pixels = self._store.frames(t.shard[pick], t.row[pick])
-        rows = [self._words[i] for i in t.text[pick]]
+        rows = [self._words[i][int(rng.integers(len(self._words[i])))] for i in t.text[pick]]
         words = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         lengths = torch.tensor([len(r) for r in rows])
         noise = rng.normal(0, self._config.state_noise, t.state[pick].shape).astype(np.float32)
@@ -156,10 +156,14 @@ class Learner:
             parts[head][rest] = value
         self.system.load_state_dict(parts["system"], strict=True)
         self.average.load_state_dict(parts["average"], strict=True)
+        weights = [p for group in self.optimiser.param_groups for p in group["params"]]
         state: dict[int, dict[str, Any]] = {}
         for name, value in parts["optimiser"].items():
             index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = value
+            like = weights[int(index)]
+            # The fused optimiser walks raw memory: its state must be laid out as the weight is (channels_last).
+            laid_out = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+            state.setdefault(int(index), {})[key] = laid_out.detach()
         whole = self.optimiser.state_dict()
         whole["state"] = state
         self.optimiser.load_state_dict(whole)

@@ -29,13 +29,13 @@ _STEPS = ("state", "action", "expert")
 class Demonstration:
     """One episode. T control steps, F of them kept with frames, C cameras, R references.
 
-    images: camera -> (F, H, W, 3). at: (F,) step of each frame. state: (T, S). action: (T, A), executed.
+    instructions: ways to say the same task. images: camera -> (F, H, W, 3). at: (F,) step of each frame. state: (T, S). action: (T, A), executed.
     expert: (T,) True where the expert drove. points: (F, C, R, 2) image points, 0..1. seen: (F, C, R).
     places: (F, R, 3) metres in the base frame. named: (F, R).
     """
 
     embodiment: str
-    instruction: str
+    instructions: tuple[str, ...]
     family: str
     success: bool
     images: Mapping[str, Image]
@@ -62,7 +62,7 @@ def write_shard(folder: Path, name: str, demonstrations: Sequence[Demonstration]
     small = {f"{i}.{key}": getattr(d, key) for i, d in enumerate(demonstrations) for key in _SMALL + _STEPS}
     np.savez(temporary / "steps.npz", **small)
     head = [
-        {"embodiment": d.embodiment, "instruction": d.instruction, "family": d.family, "success": d.success}
+        {"embodiment": d.embodiment, "instructions": d.instructions, "family": d.family, "success": d.success}
         for d in demonstrations
     ]
     (temporary / "episodes.json").write_text(json.dumps(head))
@@ -73,7 +73,8 @@ def write_shard(folder: Path, name: str, demonstrations: Sequence[Demonstration]
 class Table:
     """Everything but pixels, one row a frame, ready for batching (see models.batch for the meanings).
 
-    state and actions are raw here; `encode` of a Store normalises them. text: (N,) index into `texts`.
+    state and actions are raw here; `encode` of a Store normalises them. text: (N,) index into `texts`,
+    which holds the wordings of each demonstration.
     shard, row: where the frame's pixels lie.
     """
 
@@ -98,7 +99,7 @@ class Store:
         """Open; raises DatasetError when there is nothing, or when a shard is damaged."""
         self.embodiments = tuple(embodiments)
         self.cameras = tuple(cameras)
-        self.texts: list[str] = []
+        self.texts: list[tuple[str, ...]] = []
         self.families: list[str] = []
         self.demonstrations: list[Demonstration] = []
         self._where: list[tuple[int, int]] = []
@@ -125,6 +126,7 @@ class Store:
             count = len(arrays["at"])
             views = {c: frames[c][row : row + count] for c in self.cameras}
             self._where.append((len(self._frames), row))
+            facts["instructions"] = tuple(facts["instructions"])
             self.demonstrations.append(Demonstration(images=views, **facts, **arrays))
             row += count
         self._frames.append(frames)
@@ -156,7 +158,8 @@ class Store:
             columns["row"].append(row + np.flatnonzero(keep))
             columns["embodiment"].append(np.full(count, self.embodiments.index(d.embodiment)))
             columns["family"].append(np.full(count, _index(self.families, d.family)))
-            columns["text"].append(np.full(count, _index(self.texts, d.instruction)))
+            columns["text"].append(np.full(count, len(self.texts)))
+            self.texts.append(d.instructions)
             columns["state"].append(_pad(codec.encode_states(states), wide_s))
             columns["actions"].append(_pad(encoded, wide_a))
             columns["weight"].append(weight)

@@ -94,7 +94,9 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def train(recipe: Recipe, out: Path, report: Report, workers: int = 2, lineage: Mapping[str, Any] | None = None) -> Path:
+def train(
+    recipe: Recipe, out: Path, report: Report, workers: int = 2, lineage: Mapping[str, Any] | None = None
+) -> Path:
     """Run or resume the recipe in `out`; returns the bundle's folder.
 
     Raises DatasetError when `out` holds a run of another recipe. Ctrl-C leaves a checkpoint and complete shards.
@@ -118,7 +120,7 @@ def train(recipe: Recipe, out: Path, report: Report, workers: int = 2, lineage: 
             store = Store(folders, CAMERAS, recipe.arms)
             codecs = _load_codecs(out) if (out / "codecs.json").is_file() else _fit_codecs(store, recipe, out)
             table = store.table(codecs, learner.system.config.horizon)
-            words = [encoder.features(text_) for text_ in store.texts]
+            words = [[encoder.features(wording) for wording in wordings] for wordings in store.texts]
             batches = Batches(store, table, words, recipe.learn)
             try:
                 learner.learn(batches, round_.until, partial(_on_step, learner, out, curves, report, round_.until))

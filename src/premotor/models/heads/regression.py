@@ -11,7 +11,9 @@ __all__ = ["RegressionHead"]
 class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.body = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -23,7 +25,9 @@ class RegressionHead(nn.Module):
     def __init__(self, features: int, width: int, blocks: int, horizon: int, action: int) -> None:
         super().__init__()
         self.horizon, self.action = horizon, action
-        self.trunk = nn.Sequential(nn.Linear(features, width), *(_Residual(width) for _ in range(blocks)), nn.LayerNorm(width))
+        self.trunk = nn.Sequential(
+            nn.Linear(features, width), *(_Residual(width) for _ in range(blocks)), nn.LayerNorm(width)
+        )
         self.out = nn.Linear(width, horizon * action)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn import functional as F
 
 from premotor.core.errors import BundleError
 
@@ -20,35 +21,38 @@ __all__ = ["DIGEST", "MAX_TOKENS", "VOCABULARY", "WEIGHTS", "TextEncoder", "pack
 DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 48
 WEIGHTS, VOCABULARY = "text.safetensors", "tokenizer.json"
-_CONFIG: dict[str, Any] = {"vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12}
-_CONFIG |= {"intermediate_size": 1536, "max_position_embeddings": 512}
+_LAYERS, _HEADS = 6, 12
 
 
 class TextEncoder:
-    """Instructions -> token features; frozen, float32, cached per instruction."""
+    """Instructions -> token features; frozen, float32, cached per instruction.
+
+    The network is BERT (arXiv 1810.04805) of 6 layers, written out over the checkpoint's own tensor names, because
+    importing a library of all language models would take longer than carrying out an instruction.
+    """
 
     width = 384
 
     def __init__(self, folder: Path) -> None:
         """Load from the two files in `folder`; raises BundleError when one is missing or does not fit."""
-        from transformers import BertConfig, BertModel  # heavy; only whoever encodes text pays for it
-
         for name in (WEIGHTS, VOCABULARY):
             if not (folder / name).is_file():
                 raise BundleError(f"text encoder file {name} is missing in {folder}; restore the bundle")
         self._tokenizer = Tokenizer.from_file(str(folder / VOCABULARY))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._model = BertModel(BertConfig(**_CONFIG), add_pooling_layer=False).eval().requires_grad_(False)
-        self._model.load_state_dict(_unpack(load_file(folder / WEIGHTS)), strict=True)
+        self._weights = _unpack(load_file(folder / WEIGHTS))
+        if set(self._weights) != _names():
+            wrong = sorted(set(self._weights) ^ _names())
+            raise BundleError(f"text encoder in {folder}: missing or unknown tensors {wrong[:5]}; restore the bundle")
         self._cache: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def features(self, instruction: str) -> Tensor:
         """(L, 384) features of one instruction, L <= 48."""
         if instruction not in self._cache:
-            ids = torch.tensor([self._tokenizer.encode(instruction.lower().strip()).ids])
-            self._cache[instruction] = self._model(input_ids=ids).last_hidden_state[0]
+            ids = torch.tensor(self._tokenizer.encode(instruction.lower().strip()).ids)
+            self._cache[instruction] = self._encode(ids)
         return self._cache[instruction]
 
     def batch(self, instructions: list[str]) -> tuple[Tensor, Tensor]:
@@ -57,6 +61,28 @@ class TextEncoder:
         words = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         lengths = torch.tensor([len(row) for row in rows])
         return words, torch.arange(words.shape[1])[None] < lengths[:, None]
+
+    def _encode(self, ids: Tensor) -> Tensor:
+        w, length = self._weights, len(ids)
+        x = w["embeddings.word_embeddings.weight"][ids] + w["embeddings.position_embeddings.weight"][:length]
+        x = self._norm(x + w["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
+        for index in range(_LAYERS):
+            at = f"encoder.layer.{index}."
+            q, k, v = (
+                self._linear(x, f"{at}attention.self.{part}").view(length, _HEADS, -1).transpose(0, 1)
+                for part in ("query", "key", "value")
+            )
+            read = F.scaled_dot_product_attention(q, k, v).transpose(0, 1).reshape(length, -1)
+            x = self._norm(x + self._linear(read, f"{at}attention.output.dense"), f"{at}attention.output.LayerNorm")
+            wide = F.gelu(self._linear(x, f"{at}intermediate.dense"))
+            x = self._norm(x + self._linear(wide, f"{at}output.dense"), f"{at}output.LayerNorm")
+        return x
+
+    def _linear(self, x: Tensor, name: str) -> Tensor:
+        return F.linear(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+
+    def _norm(self, x: Tensor, name: str) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], 1e-12)
 
 
 def pack(source: Path, folder: Path) -> None:
@@ -108,3 +134,11 @@ def _unpack(packed: dict[str, Tensor]) -> dict[str, Tensor]:
         scale = packed.get(name + ".scale")
         whole[name] = value if scale is None else value.float() * scale
     return whole
+
+
+def _names() -> set[str]:
+    parts = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"]
+    parts += ["attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"]
+    modules = ["embeddings.LayerNorm", *(f"encoder.layer.{i}.{part}" for i in range(_LAYERS) for part in parts)]
+    tables = {f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position", "token_type")}
+    return tables | {f"{module}.{kind}" for module in modules for kind in ("weight", "bias")}

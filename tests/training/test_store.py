@@ -1,0 +1,74 @@
+"""Demonstrations come back as written, with labels only where the expert drove without a break."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from premotor.core.codec import build_codec
+from premotor.core.errors import DatasetError
+from premotor.robots.embodiment import EMBODIMENTS
+from premotor.training.store import Demonstration, Store, write_shard
+
+CAMERAS = ("front", "wrist")
+DIMS = {arm: (len(e.spec.state), len(e.spec.action.dims)) for arm, e in EMBODIMENTS.items()}
+
+
+def demonstration(arm: str, steps: int, seed: int, expert: np.ndarray | None = None) -> Demonstration:
+    rng = np.random.default_rng(seed)
+    at = np.arange(0, steps, 2)
+    n, (s, a) = len(at), DIMS[arm]
+    return Demonstration(
+        embodiment=arm, instructions=("push it", f"number {seed}"), family="push_to", success=True,
+        images={c: rng.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8) for c in CAMERAS},
+        at=at, state=rng.normal(0, 1, (steps, s)), action=rng.normal(0, 0.01, (steps, a)),
+        expert=np.ones(steps, bool) if expert is None else expert,
+        points=rng.random((n, 2, 2, 2)), seen=rng.random((n, 2, 2)) < 0.5,
+        places=rng.random((n, 2, 3)), named=rng.random((n, 2)) < 0.5,
+    )  # fmt: skip
+
+
+def test_pixels_and_numbers_come_back(tmp_path: Path) -> None:
+    demos = [demonstration("panda", 21, 0), demonstration("so101", 14, 1)]
+    write_shard(tmp_path, "a", demos[:1])
+    write_shard(tmp_path, "b", demos[1:])
+    store = Store([tmp_path], CAMERAS, ("panda", "so101"))
+    codecs = {arm: build_codec(EMBODIMENTS[arm].spec, *store.chunks(arm, 4)[:2]) for arm in EMBODIMENTS}
+    table = store.table(codecs, 4)
+    assert len(table.row) == 11 + 7
+    pixels = store.frames(table.shard, table.row)
+    for camera in CAMERAS:
+        assert np.array_equal(pixels[camera], np.concatenate([d.images[camera] for d in demos]))
+    for row in range(11):
+        raw = codecs["panda"].decode_actions(table.actions[row].astype(float), demos[0].state[demos[0].at[row]])
+        valid = table.weight[row, :, 0]
+        assert np.allclose(raw[valid], demos[0].action[demos[0].at[row] :][:4][valid[: 21 - 2 * row]], atol=1e-6)
+    assert not table.weight[11:, :, DIMS["so101"][1] :].any()
+    assert store.texts == [("push it", "number 0"), ("push it", "number 1")]
+
+
+def test_labels_stop_where_the_expert_lets_go(tmp_path: Path) -> None:
+    expert = np.array([1, 1, 1, 0, 0, 1, 1, 1, 1, 1], bool)
+    write_shard(tmp_path, "a", [demonstration("panda", 10, 0, expert)])
+    _, _, valid = Store([tmp_path], CAMERAS, ("panda",)).chunks("panda", 4)
+    assert valid.tolist() == [
+        [True, True, True, False],  # step 0: the expert lets go at 3
+        [True, False, False, False],  # step 2
+        [False, False, False, False],  # step 4: not the expert
+        [True, True, True, True],  # step 6
+        [True, True, False, False],  # step 8: the episode ends
+    ]
+
+
+def test_a_shard_is_whole_or_absent(tmp_path: Path) -> None:
+    write_shard(tmp_path, "a", [demonstration("panda", 6, 0)])
+    (tmp_path / ".b.123").mkdir()  # what a killed writer leaves
+    assert len(Store([tmp_path], CAMERAS, ("panda",)).demonstrations) == 1
+    (tmp_path / "a" / "steps.npz").write_bytes(b"cut short")
+    with pytest.raises(DatasetError, match="damaged.*collect again"):
+        Store([tmp_path], CAMERAS, ("panda",))
+
+
+def test_nothing_collected_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no demonstrations"):
+        Store([tmp_path], CAMERAS, ("panda",))
