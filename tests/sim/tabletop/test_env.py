@@ -14,13 +14,13 @@ from .scenes import ARMS, episode
 @pytest.mark.parametrize("arm", ARMS)
 # Gymnasium recommends actions within -1..1; ours carry their units.
 @pytest.mark.filterwarnings("ignore:.*symmetric and normalized.*")
-def test_gymnasium_accepts_it(arm):
+def test_gymnasium_accepts_it(arm: str) -> None:
     env = gymnasium.make(ENV_ID, embodiment=arm, family="pick_up", render_mode="rgb_array")
     check_env(env.unwrapped)
     env.close()
 
 
-def test_options_choose_the_episode():
+def test_options_choose_the_episode() -> None:
     env = TabletopEnv("so101")
     _, info = env.reset(seed=1, options={"family": "stack", "split": "val", "seed": 7})
     assert (info["family"], info["split"], info["episode_seed"]) == ("stack", "val", 7)
@@ -33,7 +33,7 @@ def test_options_choose_the_episode():
     env.close()
 
 
-def test_it_ends_with_success_or_with_time():
+def test_it_ends_with_success_or_with_time() -> None:
     env = TabletopEnv("panda")
     env.reset(seed=1, options={"episode": episode("panda", "open_drawer", (), "drawer")})
     still = np.zeros(7, np.float32)

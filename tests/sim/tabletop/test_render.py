@@ -1,11 +1,14 @@
 """Pictures: equal for equal states, true to `project`, and told apart by colour."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from premotor.core.errors import WorldError
+from premotor.core.types import FloatArray
 from premotor.sim.tabletop import render
-from premotor.sim.tabletop.episode import COLORS, Camera, Light
+from premotor.sim.tabletop.episode import COLORS, Camera, Color, Light
 from premotor.sim.tabletop.objects import RGB
 from premotor.sim.tabletop.scene import build
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
@@ -13,14 +16,14 @@ from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
 from .scenes import ARMS, UNIT, Hand, episode, thing, wait
 
 
-def drawn(arm: str, **more) -> TabletopWorld:
+def drawn(arm: str, **more: Any) -> TabletopWorld:
     world = TabletopWorld(arm, depth=True, segmentation=True)
     world.reset(episode(arm, **more))
     return world
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_pictures_repeat_across_worlds_resets_and_restores(arm):
+def test_pictures_repeat_across_worlds_resets_and_restores(arm: str) -> None:
     one, two = drawn(arm), drawn(arm)
     first = one.observe()
     assert {name: image.shape for name, image in first.images.items()} == dict.fromkeys(CAMERAS, (128, 128, 3))
@@ -40,11 +43,9 @@ def test_pictures_repeat_across_worlds_resets_and_restores(arm):
 
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("jitter", [Camera(), Camera(shift=(0.02, -0.03, 0.02), turn=(0.03, -0.04, 0.05))])
-def test_projection_agrees_with_segmentation_and_depth(arm, jitter):
-    balls = tuple(
-        thing(f"ball_{k}", "ball", x, y, size="large", color=c)
-        for k, (x, y, c) in enumerate([(0.07, -0.12, "red"), (-0.06, 0.06, "blue"), (0.05, 0.05, "white")])
-    )
+def test_projection_agrees_with_segmentation_and_depth(arm: str, jitter: Camera) -> None:
+    spots: list[tuple[float, float, Color]] = [(0.07, -0.12, "red"), (-0.06, 0.06, "blue"), (0.05, 0.05, "white")]
+    balls = tuple(thing(f"ball_{k}", "ball", x, y, size="large", color=c) for k, (x, y, c) in enumerate(spots))
     world = drawn(arm, objects=("ball_0",), things=balls, drawer=None, camera=jitter)
     world.observe()
     checked = 0
@@ -64,7 +65,7 @@ def test_projection_agrees_with_segmentation_and_depth(arm, jitter):
     world.close()
 
 
-def test_depth_of_the_table_is_right_everywhere():
+def test_depth_of_the_table_is_right_everywhere() -> None:
     world = drawn("panda", things=(), objects=(), drawer=None)
     world.observe()
     for x, y in ((0.12, -0.2), (0.0, 0.0), (0.1, 0.2)):
@@ -74,7 +75,7 @@ def test_depth_of_the_table_is_right_everywhere():
     world.close()
 
 
-def test_segments_name_the_robot_and_the_drawer_too():
+def test_segments_name_the_robot_and_the_drawer_too() -> None:
     world = drawn("so101")
     world.observe()
     front = world.segments["front"]
@@ -85,7 +86,7 @@ def test_segments_name_the_robot_and_the_drawer_too():
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_the_front_camera_sees_the_work_region_the_hand_and_the_handle(arm):
+def test_the_front_camera_sees_the_work_region_the_hand_and_the_handle(arm: str) -> None:
     world = TabletopWorld(arm, render=False)
     world.reset(episode(arm))
     corners = [np.array([x, y, 0.0]) for x in (-0.15, 0.15) for y in (-0.22, 0.22)]
@@ -100,7 +101,7 @@ def test_the_front_camera_sees_the_work_region_the_hand_and_the_handle(arm):
 
 
 @pytest.mark.parametrize("strength", [0.6, 1.0])
-def test_the_eight_colours_are_told_apart_on_the_table(strength):
+def test_the_eight_colours_are_told_apart_on_the_table(strength: float) -> None:
     things = tuple(
         thing(color, "block", 0.07 if k % 2 else -0.05, -0.18 + 0.05 * k, color=color, size="large", yaw=0.0)
         for k, color in enumerate(COLORS)
@@ -108,7 +109,7 @@ def test_the_eight_colours_are_told_apart_on_the_table(strength):
     light = Light(strength=strength)
     world = drawn("panda", objects=("red",), things=things, drawer=None, light=light)
     image = world.observe().images["front"].astype(float)
-    seen = {}
+    seen: dict[str, FloatArray] = {}
     for name in COLORS:
         mask = world.segments["front"] == world.segment_names.index(name)
         rows = np.nonzero(mask)[0]
@@ -117,12 +118,12 @@ def test_the_eight_colours_are_told_apart_on_the_table(strength):
     seen["table"] = image[world.segments["front"] == 0].mean(axis=0)
     names = list(seen)
     gaps = {(a, b): np.linalg.norm(seen[a] - seen[b]) for i, a in enumerate(names) for b in names[:i]}
-    assert min(gaps.values()) > 45, min(gaps, key=gaps.get)
+    assert min(gaps.values()) > 45, min(gaps, key=lambda pair: gaps[pair])
     assert set(RGB) == set(COLORS)
     world.close()
 
 
-def test_light_and_camera_change_the_picture_and_nothing_else():
+def test_light_and_camera_change_the_picture_and_nothing_else() -> None:
     plain = drawn("so101")
     before = plain.observe()
     for more in ({"light": Light(strength=0.6, tint=(1.0, 0.8, 0.7))}, {"camera": Camera(shift=(0.02, 0.0, 0.0))}):
@@ -135,14 +136,14 @@ def test_light_and_camera_change_the_picture_and_nothing_else():
     plain.close()
 
 
-def test_without_rendering_there_are_no_images():
+def test_without_rendering_there_are_no_images() -> None:
     world = TabletopWorld("panda", render=False)
     world.reset(episode("panda"))
     assert dict(world.observe("look").images) == {}
     assert world.observe("look").instruction == "look"
 
 
-def test_a_missing_gl_library_is_named(monkeypatch):
+def test_a_missing_gl_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(width: int, height: int) -> None:
         raise ImportError("Cannot initialize a EGL device display.")
 
@@ -152,7 +153,7 @@ def test_a_missing_gl_library_is_named(monkeypatch):
         world.observe()
 
 
-def test_a_held_thing_is_seen_by_the_wrist_camera():
+def test_a_held_thing_is_seen_by_the_wrist_camera() -> None:
     for arm in ARMS:
         world = drawn(arm, objects=("it",), things=(thing("it", "block", 0.02, -0.06, size="large", yaw=0.0),))
         Hand(world).grasp("it", 0.016, 0.032)
@@ -161,7 +162,7 @@ def test_a_held_thing_is_seen_by_the_wrist_camera():
         world.close()
 
 
-def test_scenes_compile_quickly_and_only_with_what_is_in_them():
+def test_scenes_compile_quickly_and_only_with_what_is_in_them() -> None:
     world = TabletopWorld("panda", render=False)
     world.reset(episode("panda", things=(), objects=(), drawer=None))
     empty = world.model.nbody

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from premotor.sim.tabletop.episode import Drawer, Family, Thing
+from premotor.sim.tabletop.episode import Drawer, Family, Kind, Thing
 from premotor.sim.tabletop.objects import DRAWER, shape
 from premotor.sim.tabletop.success import HOLD_STEPS, achieved, edge_distance
 from premotor.sim.tabletop.world import TabletopWorld
@@ -36,7 +36,7 @@ def drop(world: TabletopWorld, name: str, onto: str, dx: float = 0.0, dy: float 
 
 @pytest.mark.parametrize("container", ["bowl", "plate", "tray", "bin"])
 @pytest.mark.parametrize("kind", ["block", "ball", "cup", "bottle"])
-def test_put_in_and_on(container, kind):
+def test_put_in_and_on(container: Kind, kind: Kind) -> None:
     things = (thing("it", kind, 0.0, -0.14), thing("there", container, 0.0, 0.02))
     world = start("put_on" if container in ("plate", "tray") else "put_in", ("it",), "there", things)
     wait(world, HOLD_STEPS + 2)
@@ -49,7 +49,7 @@ def test_put_in_and_on(container, kind):
     assert not world.success()
 
 
-def test_the_goal_must_hold_for_half_a_second():
+def test_the_goal_must_hold_for_half_a_second() -> None:
     things = (thing("it", "block", 0.0, -0.14), thing("there", "plate", 0.0, 0.02))
     world = start("put_on", ("it",), "there", things)
     drop(world, "it", "there")
@@ -70,7 +70,7 @@ def test_the_goal_must_hold_for_half_a_second():
     assert world.success()
 
 
-def test_another_thing_in_the_container_is_not_success():
+def test_another_thing_in_the_container_is_not_success() -> None:
     things = (
         thing("it", "block", 0.0, -0.14),
         thing("other", "block", 0.05, -0.14, color="blue"),
@@ -81,7 +81,7 @@ def test_another_thing_in_the_container_is_not_success():
     assert not world.success()
 
 
-def test_stack():
+def test_stack() -> None:
     things = (
         thing("it", "block", 0.0, -0.14),
         thing("base", "block", 0.0, 0.02, size="large"),
@@ -97,7 +97,7 @@ def test_stack():
     assert not world.success()
 
 
-def test_push_to_counts_edges_and_refuses_lifting():
+def test_push_to_counts_edges_and_refuses_lifting() -> None:
     things = (thing("it", "block", 0.0, -0.14, yaw=0.0), thing("there", "tray", 0.0, 0.02, yaw=0.0))
     world = start("push_to", ("it",), "there", things)
     edge = 0.02 - 0.06 - 0.013
@@ -114,14 +114,15 @@ def test_push_to_counts_edges_and_refuses_lifting():
     assert not world.success()
 
 
-def test_pick_up_needs_a_hand():
+def test_pick_up_needs_a_hand() -> None:
     world = start("pick_up", ("it",), None, (thing("it", "block", 0.0, -0.14),))
     world.place("it", np.array([0.0, -0.14, 0.2]))
     assert not achieved(world)
 
 
-def test_open_and_close_drawer():
-    for family, opening in (("open_drawer", 0.85), ("close_drawer", 0.05)):
+def test_open_and_close_drawer() -> None:
+    wanted: dict[Family, float] = {"open_drawer": 0.85, "close_drawer": 0.05}
+    for family, opening in wanted.items():
         world = start(family, (), "drawer", (), Drawer(color="red", x=0.05, y=0.1, opening=0.5))
         wait(world, HOLD_STEPS + 1)
         assert not world.success()
@@ -131,7 +132,7 @@ def test_open_and_close_drawer():
 
 
 @pytest.mark.parametrize("family", ["put_in_drawer", "take_out_of_drawer"])
-def test_into_and_out_of_the_drawer(family):
+def test_into_and_out_of_the_drawer(family: Family) -> None:
     world = start(family, ("it",), "drawer", (thing("it", "cup", 0.0, -0.14),), UNIT)
     inside = family == "put_in_drawer"
     wait(world, HOLD_STEPS + 1)
@@ -146,7 +147,7 @@ def test_into_and_out_of_the_drawer(family):
     assert not world.success(), "on top of the unit is neither in the drawer nor on the table"
 
 
-def test_put_all_in_wants_every_one_and_lets_them_pile_up():
+def test_put_all_in_wants_every_one_and_lets_them_pile_up() -> None:
     things = (
         thing("a", "block", 0.0, -0.14),
         thing("b", "block", 0.05, -0.14),

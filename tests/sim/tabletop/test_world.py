@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from premotor.core.errors import WorldError
-from premotor.core.types import Command
-from premotor.sim.tabletop.episode import GRASPABLE, KINDS, SIZES, Drawer
+from premotor.core.types import Command, FloatArray
+from premotor.sim.tabletop.episode import GRASPABLE, KINDS, SIZES, Drawer, Kind, Size
 from premotor.sim.tabletop.objects import DRAWER, shape
 from premotor.sim.tabletop.success import LIFTED
 from premotor.sim.tabletop.world import TabletopWorld
@@ -24,7 +24,7 @@ def world(request: pytest.FixtureRequest) -> TabletopWorld:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("yaw", [0.0, 0.3, 1.1])
-def test_every_thing_rests_where_it_was_put(size, yaw):
+def test_every_thing_rests_where_it_was_put(size: Size, yaw: float) -> None:
     places = product((-0.09, 0.06), (-0.45, -0.15, 0.15, 0.45))
     things = tuple(
         thing(f"{kind}_1", kind, x, y, size=size, yaw=yaw) for kind, (x, y) in zip(KINDS, places, strict=True)
@@ -41,7 +41,7 @@ def test_every_thing_rests_where_it_was_put(size, yaw):
         assert world.touches(one.name, "table"), one.name
 
 
-def test_things_rest_in_and_on_containers_and_in_the_drawer():
+def test_things_rest_in_and_on_containers_and_in_the_drawer() -> None:
     things = (
         thing("bowl", "bowl", 0.0, -0.10, size="large"),
         thing("cup", "cup", 0.0, -0.10, size="large"),
@@ -63,7 +63,7 @@ def test_things_rest_in_and_on_containers_and_in_the_drawer():
         assert world.speed(name) < 2e-3
 
 
-def test_equal_episodes_and_commands_give_bit_identical_worlds(world):
+def test_equal_episodes_and_commands_give_bit_identical_worlds(world: TabletopWorld) -> None:
     other = TabletopWorld(world.spec.name, render=False)
     other.reset(world.episode)
     for k in range(30):
@@ -74,7 +74,7 @@ def test_equal_episodes_and_commands_give_bit_identical_worlds(world):
     assert np.array_equal(world.observe().state, other.observe().state)
 
 
-def test_a_snapshot_is_restored_bit_for_bit_even_in_the_middle_of_a_grasp(world):
+def test_a_snapshot_is_restored_bit_for_bit_even_in_the_middle_of_a_grasp(world: TabletopWorld) -> None:
     hand = Hand(world)
     at = world.position("red_cup")
     at[2] = 0.024
@@ -83,7 +83,7 @@ def test_a_snapshot_is_restored_bit_for_bit_even_in_the_middle_of_a_grasp(world)
     saved = world.snapshot()
     steps = world.steps
 
-    def close() -> list[np.ndarray]:
+    def close() -> list[FloatArray]:
         seen = []
         joints, _ = world.commanded()
         for _ in range(12):
@@ -98,7 +98,7 @@ def test_a_snapshot_is_restored_bit_for_bit_even_in_the_middle_of_a_grasp(world)
     assert np.array_equal(np.array(first), np.array(close()))
 
 
-def test_a_snapshot_of_another_episode_is_refused(world):
+def test_a_snapshot_of_another_episode_is_refused(world: TabletopWorld) -> None:
     saved = world.snapshot()
     world.reset(episode(world.spec.name, things=CROWD[:2]))
     with pytest.raises(WorldError, match="another episode"):
@@ -107,7 +107,7 @@ def test_a_snapshot_of_another_episode_is_refused(world):
 
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("kind", GRASPABLE)
-def test_a_firm_grip_lifts_and_keeps_every_graspable_thing(arm, kind):
+def test_a_firm_grip_lifts_and_keeps_every_graspable_thing(arm: str, kind: Kind) -> None:
     for size in SIZES:
         world = TabletopWorld(arm, render=False)
         world.reset(episode(arm, objects=("it",), things=(thing("it", kind, 0.02, -0.06, size=size, yaw=0.0),)))
@@ -125,7 +125,7 @@ def test_a_firm_grip_lifts_and_keeps_every_graspable_thing(arm, kind):
         assert not world.success()
 
 
-def test_the_drawer_stays_where_it_is_left_and_stops_at_its_ends():
+def test_the_drawer_stays_where_it_is_left_and_stops_at_its_ends() -> None:
     world = TabletopWorld("panda", render=False)
     world.reset(episode("panda", drawer=Drawer(color="red", x=0.06, y=0.1, opening=0.4)))
     wait(world, 20)
@@ -138,7 +138,7 @@ def test_the_drawer_stays_where_it_is_left_and_stops_at_its_ends():
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_a_closed_hand_pushes_the_drawer_shut_and_fingers_pull_it_open(arm):
+def test_a_closed_hand_pushes_the_drawer_shut_and_fingers_pull_it_open(arm: str) -> None:
     world = TabletopWorld(arm, render=False)
     world.reset(episode(arm, "close_drawer", (), "drawer", drawer=UNIT, things=()))
     hand = Hand(world)
@@ -158,7 +158,7 @@ def test_a_closed_hand_pushes_the_drawer_shut_and_fingers_pull_it_open(arm):
     assert world.drawer_opening() > 0.75
 
 
-def test_time_follows_the_control_periods(world):
+def test_time_follows_the_control_periods(world: TabletopWorld) -> None:
     assert world.observe().stamp_ns == 0
     wait(world, 3)
     assert world.steps == 3
@@ -166,7 +166,7 @@ def test_time_follows_the_control_periods(world):
     assert world.data.time == pytest.approx(0.1 + 0.15)
 
 
-def test_state_has_the_order_of_the_spec(world):
+def test_state_has_the_order_of_the_spec(world: TabletopWorld) -> None:
     wait(world, 5, gripper=0.3)
     wait(world, 25, gripper=0.3)
     state = dict(zip((dim.name for dim in world.spec.state), world.observe().state, strict=True))
@@ -181,7 +181,7 @@ def test_state_has_the_order_of_the_spec(world):
 
 
 @pytest.mark.parametrize("bad", ["nan", "short", "gripper"])
-def test_a_bad_command_is_refused_and_moves_nothing(world, bad):
+def test_a_bad_command_is_refused_and_moves_nothing(world: TabletopWorld, bad: str) -> None:
     joints, ratio = world.commanded()
     if bad == "nan":
         joints = joints.copy()
@@ -196,7 +196,7 @@ def test_a_bad_command_is_refused_and_moves_nothing(world, bad):
     assert np.array_equal(before, world.snapshot().physics)
 
 
-def test_misuse_names_what_there_is(world):
+def test_misuse_names_what_there_is(world: TabletopWorld) -> None:
     with pytest.raises(WorldError, match="call reset"):
         TabletopWorld("panda", render=False).observe()
     with pytest.raises(WorldError, match="red_cup"):

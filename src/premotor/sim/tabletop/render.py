@@ -25,6 +25,8 @@ def _gl_context(width: int, height: int) -> Any:
 
     mujoco.GLContext reads MUJOCO_GL when mujoco is imported, which may be long before, so EGL is asked for by name.
     """
+    # Mesa's software rasteriser: in the calling thread it costs least, and processes side by side do not fight.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
     unsaid = not os.environ.get("MUJOCO_GL") and not os.environ.get("DISPLAY")
     if sys.platform.startswith("linux") and unsaid:
         from mujoco.egl import GLContext

@@ -118,8 +118,8 @@ def _add_surroundings(spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
     )
     seen = {"type": _BOX, "contype": 0, "conaffinity": 0}
     world.add_geom(size=(3.0, 3.0, 0.01), pos=(-1.0, 0.0, -0.75), rgba=_FLOOR_RGBA, **seen)
-    world.add_geom(size=(0.60, 0.55, 0.02), pos=(-0.25, 0.0, -0.021), rgba=_TABLE_RGBA, **seen)
-    world.add_geom(size=(0.17, 0.25, 0.001), pos=(0.0, 0.0, -0.0010), rgba=_MAT_RGBA, **seen)
+    world.add_geom(size=(0.60, 0.55, 0.02), pos=(-0.25, 0.0, -0.0203), rgba=_TABLE_RGBA, **seen)
+    world.add_geom(size=(0.17, 0.25, 0.0005), pos=(0.0, 0.0, -0.0005), rgba=_MAT_RGBA, **seen)
     x, y, z = (float(v) for v in embodiment.mount)
     if z > 0:
         world.add_geom(
