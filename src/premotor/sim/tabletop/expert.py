@@ -34,18 +34,24 @@ class Expert:
     def action(self) -> FloatArray:
         """The embodiment action (A,) for the world as it is now."""
         joints, _ = self._world.commanded()
-        return self._steer.action(self.waypoint(), joints, self._world.joint_state())
+        return self._steer.action(self._waypoint(self._view()), joints, self._world.joint_state())
 
     def waypoint(self) -> Waypoint:
         """Where the tool should be heading now."""
-        return _SKILLS[self._world.episode.goal.family](View(self._world))
+        return self._waypoint(self._view())
 
     def focus(self) -> tuple[str | None, str | None]:
         """What is acted on now and where it belongs: names of things, "drawer", or None."""
         goal = self._world.episode.goal
         if goal.family in ("open_drawer", "close_drawer"):
             return "drawer", None
-        return _current(View(self._world)), goal.target
+        return _current(self._view()), goal.target
+
+    def _view(self) -> View:
+        return View(self._world, self._steer.tool(self._world.commanded()[0])[0])
+
+    def _waypoint(self, view: View) -> Waypoint:
+        return _SKILLS[self._world.episode.goal.family](view)
 
 
 def _current(view: View) -> str:
@@ -55,7 +61,7 @@ def _current(view: View) -> str:
         return goal.objects[0]
     held = [name for name in goal.objects if view.world.is_held(name)]
     left = held or [name for name in goal.objects if not rests_in(view, name, goal.target)] or list(goal.objects)
-    return min(left, key=lambda name: math.dist(view.world.pose(name)[0], view.tool))
+    return min(left, key=lambda name: math.dist(view.pose(name)[0], view.tool))
 
 
 def _pick_up(view: View) -> Waypoint:
@@ -68,11 +74,15 @@ def _put(view: View) -> Waypoint:
     target = _target(view)
     if view.world.is_held(name):
         spot = skills.free_spot(view, name, target, goal.objects)
-        rim = float(view.world.pose(target)[0][2]) + view.half_height(target)
-        return skills.carry(view, name, spot, (target, *goal.objects), rim=rim)
+        rim = float(view.pose(target)[0][2]) + view.half_height(target)
+        aside = spot[:2] - view.pose(target)[0][:2]
+        # Beside others that are in it already, the fingers close across the line to them.
+        yaw = skills.facing(view, aside) if float(np.linalg.norm(aside)) > 0.005 else None
+        near = 0.5 * min(view.shape(target).inside)
+        return skills.carry(view, name, spot, (target, *goal.objects), rim=rim, yaw=yaw, near=near)
     near = [n for n in goal.objects if rests_in(view, n, target)]
     stuck = [n for n in near if view.tool[2] < view.bottom(n) + 2 * view.half_height(n) + 0.01]
-    stuck = [n for n in stuck if math.hypot(*(view.world.pose(n)[0] - view.tool)[:2]) < 0.03]
+    stuck = [n for n in stuck if math.hypot(*(view.pose(n)[0] - view.tool)[:2]) < 0.03]
     if stuck:
         return skills.retreat(view, stuck[0])
     return skills.rest(view) if name in near else skills.grasp(view, name)
@@ -80,11 +90,11 @@ def _put(view: View) -> Waypoint:
 
 def _stack(view: View) -> Waypoint:
     name, target = _current(view), _target(view)
-    base = view.world.pose(target)[0]
+    base = view.pose(target)[0]
     top = float(base[2]) + view.half_height(target)
     if view.world.is_held(name):
         return skills.carry(view, name, np.array([base[0], base[1], top + 0.001]), (target,), rim=top, exact=0.005)
-    position = view.world.pose(name)[0]
+    position = view.pose(name)[0]
     aligned = math.hypot(position[0] - base[0], position[1] - base[1]) < 0.45 * view.shape(target).height
     if aligned and abs(view.bottom(name) - top) < 0.012:
         return skills.retreat(view, name)
@@ -121,7 +131,7 @@ def _open_part(view: View) -> tuple[FloatArray, FloatArray]:
     drawer = view.world.episode.drawer
     if drawer is None:
         raise ValueError("the drawer families have a drawer")
-    unit = view.world.pose("drawer_unit")[0]
+    unit = view.pose("drawer_unit")[0]
     stands_out = max(0.0, view.world.drawer_opening() * DRAWER.travel)
     front = float(unit[0]) - DRAWER.length / 2 - stands_out
     return np.array([front + stands_out / 2, float(unit[1])]), drawer_inside(drawer)[1]
@@ -129,7 +139,7 @@ def _open_part(view: View) -> tuple[FloatArray, FloatArray]:
 
 def _in_drawer(view: View, name: str) -> bool:
     """Whether a thing is inside the drawer, held or not."""
-    centre, position = view.world.pose("drawer")[0], view.world.pose(name)[0]
+    centre, position = view.pose("drawer")[0], view.pose(name)[0]
     middle = float(centre[0]) - DRAWER.length / 2 + DRAWER.inside_length / 2
     return (
         abs(position[0] - middle) < DRAWER.inside_length / 2
@@ -144,14 +154,14 @@ def _on_table(view: View, name: str) -> bool:
 
 def _place_on_table(view: View, name: str) -> FloatArray:
     """(x, y) of the nearest place on the table that keeps clear of everything else."""
-    position = view.world.pose(name)[0][:2]
+    position = view.pose(name)[0][:2]
     grid = [
         np.array([x, y])
         for x in np.linspace(-0.9, 0.9, 9) * WORK_REGION[0]
         for y in np.linspace(-0.9, 0.9, 13) * WORK_REGION[1]
     ]
     room = view.shape(name).radius + _ROOM
-    free = [float(view.tops((name,), spot[None])[0].min(initial=1.0)) for spot in grid]
+    free = view.gaps(np.array(grid), (name,))[0].min(axis=0, initial=1.0)
     best = [k for k, gap in enumerate(free) if gap >= room] or [int(np.argmax(free))]
     return grid[min(best, key=lambda k: float(np.linalg.norm(grid[k] - position)))]
 

@@ -10,7 +10,7 @@ from premotor.sim.tabletop.steer import Waypoint, wrap
 from premotor.sim.tabletop.success import edge_distance
 from premotor.sim.tabletop.view import View
 
-__all__ = ["carry", "close_drawer", "free_spot", "grasp", "hold_up", "open_drawer", "push", "rest", "retreat", "rests_in"]
+__all__ = ["carry", "close_drawer", "facing", "free_spot", "grasp", "hold_up", "open_drawer", "push", "rest", "retreat", "rests_in"]
 
 _LOOSE = 0.024  # metres that the open gripper is wider than what it is about to grasp
 _TIGHT = 0.014  # the same inside a container or the drawer
@@ -23,10 +23,12 @@ def funnel(
 ) -> Waypoint:
     """Towards `goal` (3,) from above: at height `over` or more until the tool is above it to within `exact` metres.
 
-    The wanted height falls with the distance to the goal, and the tool only moves sideways as far as its height allows.
+    The wanted height falls with the distance to the goal and with what is left to turn, and the tool only moves
+    sideways as far as its height allows.
     """
     aside = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
-    share = min(max((aside - exact) / 0.02, 0.0), 1.0)
+    turned = 0.0 if yaw is None else abs(wrap(yaw - view.yaw))
+    share = min(max((aside - exact) / 0.02, (turned - 0.15) / 0.4, 0.0), 1.0)
     height = goal[2] + max(over - goal[2], 0.0) * share
     missing = height - float(view.tool[2])
     free = 1.0 if aside < exact else min(max(1.0 - (missing - 0.012) / 0.02, 0.0), 1.0)
@@ -36,15 +38,15 @@ def funnel(
 
 def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
     """Reach for a thing from above and close on it; also opens, and rises first where the gripper is in the way."""
-    position = view.world.pose(name)[0]
+    position = view.pose(name)[0]
     measures, hand = view.shape(name), view.hand
-    width = 2 * measures.radius if view.lies(name) else measures.grasp_width
+    width = view.width(name)
     at = view.half_height(name) if view.lies(name) else measures.grasp_height
     yaw = grasp_yaw(view, name, width)
     wide, closed = hand.ratio(width + (_TIGHT if tight else _LOOSE)), hand.ratio(width)
     slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
     goal = position + _aside(view, yaw, width, slack * (0.006 if tight else 0.009))
-    top = float(position[2]) + view.half_height(name)
+    top = view.top(name)
     goal[2] = max(view.bottom(name) + at, hand.below + 0.0035, top - hand.palm[0] + 0.006)
     over = max(top + 0.012, view.clearance(position, (name,))) + hand.below
     off = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
@@ -59,8 +61,7 @@ def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
         return Waypoint(position=goal, yaw=yaw, gripper=0.0, speed=0.1)
     elif view.gripper < wide - 0.08 and low < over - goal[2] - 0.02 and not around:
         return Waypoint(position=np.array([*view.tool[:2], max(over, float(view.tool[2]))]), yaw=None, gripper=wide)
-    exact = 0.004 if turned < 0.15 else -0.02 * min(turned, 1.0)
-    return funnel(view, goal, over, yaw, wide, exact=exact)
+    return funnel(view, goal, over, yaw, wide)
 
 
 def _aside(view: View, yaw: float, width: float, slack: float) -> FloatArray:
@@ -73,7 +74,7 @@ def _aside(view: View, yaw: float, width: float, slack: float) -> FloatArray:
 
 def grasp_yaw(view: View, name: str, width: float) -> float:
     """The yaw among those that fit the thing's shape which is comfortable and keeps the fingers off its neighbours."""
-    position, rotation = view.world.pose(name)
+    position, rotation = view.pose(name)
     kind = view.world.thing(name).kind
     if view.lies(name):
         along = math.atan2(rotation[1, 2], rotation[0, 2])
@@ -85,20 +86,12 @@ def grasp_yaw(view: View, name: str, width: float) -> float:
     else:
         options = [math.radians(k) for k in range(-180, 180, 15)]
         if view.hand.fixed is not None:
-            options = [view_bearing(view, position) + turn for turn in options]
+            options = [view.bearing_of(position) + turn for turn in options]
     return min((wrap(option) for option in options), key=lambda yaw: _cost(view, name, position, yaw, width))
 
 
-def view_bearing(view: View, position: FloatArray) -> float:
-    """Direction in which the turning base sees `position`; 0 for an arm that turns its hand freely."""
-    if view.hand.fixed is None:
-        return 0.0
-    base = view.world.embodiment.mount
-    return math.atan2(position[1] - base[1], position[0] - base[0] - 0.0388)
-
-
 def _cost(view: View, name: str, position: FloatArray, yaw: float, width: float) -> float:
-    turn = wrap(yaw - view_bearing(view, position))
+    turn = wrap(yaw - view.bearing_of(position))
     low, high = view.hand.turns
     if not low <= turn <= high:
         return 100.0 + abs(turn)
@@ -110,20 +103,41 @@ def _cost(view: View, name: str, position: FloatArray, yaw: float, width: float)
     else:
         fingers = position[:2] + np.array([[-(width / 2 + 0.009 + hand.finger / 2)], [2 * out - width / 2]]) * closing
     inside = tuple(t.name for t in view.world.episode.things if _holds(view, t.name, position))
-    gaps, heights = view.tops((name, *inside), fingers)
+    gaps, _ = view.gaps(fingers, (name, *inside))
     crowding = float(np.maximum(0.013 - gaps, 0.0).sum()) * 100.0
-    lift, reach, _ = hand.palm
-    span = position[:2] + np.linspace(-reach, reach, 9)[:, None] * closing
-    gaps, _ = view.tops((name, *inside), span)
-    tall = heights > float(position[2]) + lift - 0.005
-    crowding += float((np.maximum(0.034 - gaps, 0.0) * tall).sum()) * 60.0
+    crowding += _palm_cost(view, position, closing, (name, *inside))
     return crowding + 0.25 * abs(turn) + 0.06 * abs(wrap(yaw - view.yaw))
+
+
+def _palm_cost(view: View, position: FloatArray, closing: FloatArray, exclude: tuple[str, ...]) -> float:
+    """How far the palm of a hand at `position` would be in the way of things that reach up to it."""
+    lift, reach, _ = view.hand.palm
+    span = position[:2] + np.linspace(-reach, reach, 9)[:, None] * closing
+    gaps, heights = view.gaps(span, exclude)
+    tall = heights > float(position[2]) + lift - 0.005
+    return float((np.maximum(0.034 - gaps.min(axis=1), 0.0) * tall).sum()) * 60.0
+
+
+def carry_yaw(view: View, goal: FloatArray, exclude: tuple[str, ...]) -> float | None:
+    """The yaw nearest to the present one at which the palm is free at tool position `goal` (3,); None to keep it."""
+    if view.hand.fixed is not None:
+        return None
+
+    def cost(yaw: float) -> float:
+        return _palm_cost(view, goal, np.array([math.sin(yaw), -math.cos(yaw)]), exclude)
+
+    if cost(view.yaw) <= 0.0:
+        return None
+    low, high = view.hand.turns
+    options = [view.yaw + math.radians(k) for k in range(-180, 181, 15)]
+    options = [yaw for yaw in options if low <= wrap(yaw) <= high] or [view.yaw]
+    return min(options, key=lambda yaw: cost(yaw) + 0.1 * abs(yaw - view.yaw))
 
 
 def _holds(view: View, container: str, position: FloatArray) -> bool:
     """Whether something at `position` is over the inside of the thing `container`."""
     inside = view.shape(container).inside
-    away = view.world.pose(container)[0] - position
+    away = view.pose(container)[0] - position
     return inside[0] > 0 and math.hypot(away[0], away[1]) < max(inside)
 
 
@@ -141,36 +155,44 @@ def _when_gripped(view: View, name: str, waypoint: Waypoint) -> Waypoint:
 
 
 def carry(
-    view: View, name: str, goal: FloatArray, exclude: tuple[str, ...] = (), *, rim: float = 0.0, exact: float = 0.008
+    view: View,
+    name: str,
+    goal: FloatArray,
+    exclude: tuple[str, ...] = (),
+    *,
+    rim: float = 0.0,
+    exact: float = 0.008,
+    yaw: float | None = None,
+    near: float = 0.0,
 ) -> Waypoint:
     """Bring a held thing to `goal`: (x, y) of its middle and height of its bottom; then let go.
 
-    rim: height that its bottom keeps until it is above the goal.
+    rim: height that its bottom keeps until it is above the goal. near: if something is in the way, metres from the
+    goal (and the same above it, at most 2 cm) at which it may be let go all the same.
     """
-    position = view.world.pose(name)[0]
+    position = view.pose(name)[0]
     bottom = view.bottom(name)
     up = float(view.tool[2]) - bottom
     off = math.hypot(goal[0] - position[0], goal[1] - position[1])
-    if off < exact and bottom - goal[2] < 0.005:
-        return Waypoint(position=view.tool, yaw=None, gripper=view.hand.ratio(_wide(view, name)), speed=0.05)
+    there = off < exact and bottom - goal[2] < 0.005
+    stuck = view.blocked and off < max(near, exact) and bottom - goal[2] < min(max(near, 0.01), 0.02)
+    if there or stuck or (off < exact + near and view.commanded_gripper > 0.1 and bottom - goal[2] < 0.02):
+        return Waypoint(position=view.aim, yaw=None, gripper=view.hand.ratio(view.width(name) + _TIGHT), speed=0.05)
     over = max(rim + 0.012, 0.03, view.clearance(goal, (name, *exclude))) + up
     where = np.array([*(view.tool[:2] + goal[:2] - position[:2]), goal[2] + up])
-    return _when_gripped(view, name, funnel(view, where, over, None, 0.0, exact=0.75 * exact))
-
-
-def _wide(view: View, name: str) -> float:
-    measures = view.shape(name)
-    return (2 * measures.radius if view.lies(name) else measures.grasp_width) + _TIGHT
+    if yaw is None:
+        yaw = carry_yaw(view, where, (name, *exclude))
+    return _when_gripped(view, name, funnel(view, where, over, yaw, 0.0, exact=0.75 * exact))
 
 
 def retreat(view: View, name: str) -> Waypoint:
     """Let go of a thing that is where it belongs: open just enough, move the still jaw off it, go up."""
-    position = view.world.pose(name)[0]
-    top = float(position[2]) + view.half_height(name)
+    position = view.pose(name)[0]
+    top = view.top(name)
     clear = top + view.hand.below + 0.008
     if view.tool[2] > clear or math.hypot(*(position - view.tool)[:2]) > 0.05:
         return rest(view)
-    width = _wide(view, name) - _TIGHT
+    width = view.width(name)
     wide, closed = view.hand.ratio(width + _TIGHT), view.hand.ratio(width)
     slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
     if slack > 0.6:
@@ -194,8 +216,8 @@ def rests_in(view: View, name: str, target: str) -> bool:
     """Whether a thing that is not held is in or on the container."""
     if view.world.is_held(name):
         return False
-    position = view.world.pose(name)[0]
-    centre, rotation = view.world.pose(target)
+    position = view.pose(name)[0]
+    centre, rotation = view.pose(target)
     away = rotation.T @ (position - centre)
     measures = view.shape(target)
     if measures.round:
@@ -208,15 +230,15 @@ def rests_in(view: View, name: str, target: str) -> bool:
 
 def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> FloatArray:
     """(3,) place for a thing's bottom in the container: its middle, or the side away from what is in it already."""
-    centre, rotation = view.world.pose(target)
+    centre, rotation = view.pose(target)
     measures, hand = view.shape(target), view.hand
-    inside = [view.world.pose(n)[0][:2] for n in others if n != name and rests_in(view, n, target)]
+    inside = [view.pose(n)[0][:2] for n in others if n != name and rests_in(view, n, target)]
     spot = centre[:2]
-    if inside:
-        reach = 0.42 * np.array(measures.inside)
-        ring = [np.array([math.cos(a), math.sin(a)]) * reach for a in np.arange(0.0, 2 * math.pi, math.pi / 4)]
-        spots = [centre[:2] + rotation[:2, :2] @ offset for offset in ring]
-        spot = max(spots, key=lambda s: min(float(np.linalg.norm(s - other)) for other in inside))
+    if len(others) > 1:
+        reach = (0.45 if len(others) == 2 else 0.52) * np.array(measures.inside)
+        angles = np.arange(0.0, 2 * math.pi, 2 * math.pi / (12 if inside else len(others)))
+        spots = [centre[:2] + rotation[:2, :2] @ (np.array([math.cos(a), math.sin(a)]) * reach) for a in angles]
+        spot = max(spots, key=lambda s: min((float(np.linalg.norm(s - other)) for other in inside), default=0.0))
     base = float(centre[2]) - measures.height / 2
     # The open fingers would push at a high wall, so a thing is let go from a little above it.
     up = float(view.tool[2]) - view.bottom(name)
@@ -226,8 +248,8 @@ def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> Fl
 
 def push(view: View, name: str, target: str) -> Waypoint:
     """Slide a thing over the table towards another one, from behind, with closed fingers."""
-    position = view.world.pose(name)[0]
-    goal = view.world.pose("drawer_unit" if target == "drawer" else target)[0]
+    position = view.pose(name)[0]
+    goal = view.pose("drawer_unit" if target == "drawer" else target)[0]
     gap = edge_distance(view.world, name, target)
     measures, hand = view.shape(name), view.hand
     ahead = (goal - position) * _SIDE
@@ -238,10 +260,10 @@ def push(view: View, name: str, target: str) -> Waypoint:
     width = measures.grasp_width or 2 * measures.radius
     radius = width / 2
     if view.world.thing(name).kind == "block":
-        rotation = view.world.pose(name)[1]
+        rotation = view.pose(name)[1]
         radius *= abs(float(ahead @ rotation[:, 0])) + abs(float(ahead @ rotation[:, 1]))
     height = max(min(0.42 * measures.height, 0.02), hand.below + 0.004)
-    yaw = _facing(view, ahead)
+    yaw = facing(view, ahead)
     along, beside = float((view.tool - position) @ ahead), float((view.tool - position) @ across)
     touch = radius + hand.nose
     if view.tool[2] < height + 0.01 and along < -touch + 0.008 and abs(beside) < 0.012:
@@ -249,15 +271,15 @@ def push(view: View, name: str, target: str) -> Waypoint:
         where = view.tool + ahead * step - across * min(max(2.0 * beside, -0.02), 0.02)
         return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.12)
     behind = position - ahead * (touch + 0.014)
-    top = float(position[2]) + view.half_height(name)
+    top = view.top(name)
     over = max(top + 0.012, view.clearance(behind, (name,))) + hand.below
     return funnel(view, np.array([behind[0], behind[1], height]), over, yaw, 0.0, exact=0.006)
 
 
-def _facing(view: View, ahead: FloatArray) -> float:
-    """Yaw with which the closed fingers' flat side faces `ahead`."""
+def facing(view: View, ahead: FloatArray) -> float:
+    """Yaw with which the fingers close across `ahead` (2,) or (3,), and their flat side faces it when closed."""
     angle = math.atan2(ahead[1], ahead[0])
-    bearing = view_bearing(view, view.tool)
+    bearing = view.bearing
     low, high = view.hand.turns
     options = [wrap(angle + k * math.pi) for k in range(2)]
 

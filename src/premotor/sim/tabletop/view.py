@@ -66,15 +66,27 @@ HANDS = {
 
 
 class View:
-    """The world at this moment."""
+    """The world at this moment. `aim` is the commanded, not the measured, tool point (3,)."""
 
-    def __init__(self, world: TabletopWorld) -> None:
+    def __init__(self, world: TabletopWorld, aim: FloatArray) -> None:
         self.world = world
         self.hand = HANDS[world.embodiment.name]
+        self.aim = aim
         self.tool, rotation = world.tool()
         self.yaw = math.atan2(rotation[1, 0], rotation[0, 0])
-        self.gripper = world.joint_state().gripper
+        state = world.joint_state()
+        self.gripper = state.gripper
         self.commanded_gripper = world.commanded()[1]
+        # Something is in the way: the arm stands although it is told to go on.
+        self.blocked = bool(np.linalg.norm(aim - self.tool) > 0.006 and np.abs(state.velocities).max() < 0.05)
+        self._poses: dict[str, tuple[FloatArray, FloatArray]] = {}
+        self._names, self._centres, self._halves, self._radii, self._heights = self._obstacles()
+
+    def pose(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """World position (3,) and rotation (3, 3) of a body."""
+        if name not in self._poses:
+            self._poses[name] = self.world.pose(name)
+        return self._poses[name]
 
     def shape(self, name: str) -> Shape:
         """Measures of a thing."""
@@ -83,7 +95,7 @@ class View:
 
     def half_height(self, name: str) -> float:
         """Half the vertical extent of a thing as it lies now."""
-        rotation, measures, kind = self.world.pose(name)[1], self.shape(name), self.world.thing(name).kind
+        rotation, measures, kind = self.pose(name)[1], self.shape(name), self.world.thing(name).kind
         half = measures.height / 2
         if kind == "ball":
             return half
@@ -94,38 +106,73 @@ class View:
 
     def bottom(self, name: str) -> float:
         """Height of a thing's lowest point above the table."""
-        return float(self.world.pose(name)[0][2]) - self.half_height(name)
+        return float(self.pose(name)[0][2]) - self.half_height(name)
+
+    def top(self, name: str) -> float:
+        """Height of a thing's highest point above the table."""
+        return float(self.pose(name)[0][2]) + self.half_height(name)
 
     def lies(self, name: str) -> bool:
         """Whether a cup or bottle has fallen over."""
-        return self.world.thing(name).kind in ("cup", "bottle") and abs(float(self.world.pose(name)[1][2, 2])) < 0.8
+        return self.world.thing(name).kind in ("cup", "bottle") and abs(float(self.pose(name)[1][2, 2])) < 0.8
 
-    def tops(self, exclude: tuple[str, ...], points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Distances (K,) from the nearest of `points` (N, 2) to the edge of each of K obstacles, and their heights (K,).
+    def width(self, name: str) -> float:
+        """What the gripper must open for, as the thing lies now."""
+        measures = self.shape(name)
+        return 2 * measures.radius if self.lies(name) else measures.grasp_width
 
-        Obstacles are the things that are not in `exclude`, the drawer unit and its open drawer.
+    @property
+    def bearing(self) -> float:
+        """Direction in which a turning base sees the tool; 0 for an arm that turns its hand freely."""
+        return self.bearing_of(self.tool)
+
+    def bearing_of(self, position: FloatArray) -> float:
+        """Direction in which a turning base sees `position`; 0 for an arm that turns its hand freely."""
+        if self.hand.fixed is None:
+            return 0.0
+        base = self.world.embodiment.mount
+        return math.atan2(position[1] - base[1], position[0] - base[0] - 0.0388)
+
+    def gaps(self, points: FloatArray, exclude: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+        """Distances (K, N) of K obstacles' edges to `points` (N, 2), and the obstacles' heights (K,).
+
+        Obstacles are the things that are not in `exclude` and the drawer unit with its open drawer.
         """
-        gaps, heights = [], []
-        for thing in self.world.episode.things:
-            if thing.name in exclude:
-                continue
-            position = self.world.pose(thing.name)[0]
-            gaps.append(float(np.hypot(*(points - position[:2]).T).min()) - self.shape(thing.name).radius)
-            heights.append(float(position[2]) + self.half_height(thing.name))
-        if self.world.episode.drawer is not None:
-            unit = self.world.pose("drawer_unit")[0]
-            front = float(self.world.handle_position()[0]) - 0.018
-            middle = np.array([(front + unit[0] + DRAWER.length / 2) / 2, unit[1]])
-            half = np.array([(unit[0] + DRAWER.length / 2 - front) / 2, DRAWER.width / 2])
-            out = np.maximum(np.abs(points - middle) - half, 0.0)
-            gaps.append(float(np.hypot(*out.T).min()))
-            heights.append(DRAWER.height)
-        return np.array(gaps), np.array(heights)
+        keep = [k for k, name in enumerate(self._names) if name not in exclude]
+        out = np.maximum(np.abs(points[None] - self._centres[keep, None]) - self._halves[keep, None], 0.0)
+        return np.hypot(out[..., 0], out[..., 1]) - self._radii[keep, None], self._heights[keep]
 
     def clearance(self, goal: FloatArray, exclude: tuple[str, ...]) -> float:
         """Height that whatever the hand carries must keep on the straight way to `goal` (2,) or (3,)."""
-        points = np.linspace(self.tool[:2], goal[:2], 9)
-        gaps, heights = self.tops(exclude, points)
+        gaps, heights = self.gaps(np.linspace(self.tool[:2], goal[:2], 9), exclude)
+        nearest = gaps.min(axis=1)
         lift, reach, _ = self.hand.palm
-        needed = np.where(gaps < 0.035, heights + 0.012, np.where(gaps < reach, heights - lift + 0.01, 0.0))
+        needed = np.where(nearest < 0.035, heights + 0.012, np.where(nearest < reach, heights - lift + 0.01, 0.0))
         return float(needed.max(initial=0.0))
+
+    def _obstacles(self) -> tuple[list[str], FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Names, centres (K, 2), half extents (K, 2), radii (K,) and heights (K,): discs, and a box for the unit."""
+        names = [thing.name for thing in self.world.episode.things]
+        centres = [self.pose(name)[0][:2] for name in names]
+        radii = [
+            float(np.hypot(self.shape(n).height / 2, self.shape(n).radius)) if self.lies(n) else self.shape(n).radius
+            for n in names
+        ]
+        halves = [np.zeros(2) for _ in names]
+        heights = [self.top(name) for name in names]
+        if self.world.episode.drawer is not None:
+            unit = self.pose("drawer_unit")[0]
+            back, front = float(unit[0]) + DRAWER.length / 2, float(self.world.handle_position()[0]) - 0.018
+            names.append("drawer")
+            centres.append(np.array([(front + back) / 2, unit[1]]))
+            halves.append(np.array([(back - front) / 2, DRAWER.width / 2]))
+            radii.append(0.0)
+            heights.append(DRAWER.height)
+        shape2 = (len(names), 2)
+        return (
+            names,
+            np.array(centres).reshape(shape2),
+            np.array(halves).reshape(shape2),
+            np.array(radii),
+            np.array(heights),
+        )
