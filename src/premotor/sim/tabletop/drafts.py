@@ -102,7 +102,7 @@ def is_held_out(family: Family, objects: Sequence[Item], target: Item | None, un
 
 
 def _item(rng: np.random.Generator, of: Sequence[Kind], color: Color | None = None) -> Item:
-    return Item(pick(rng, of), color or pick(rng, COLORS), pick(rng, SIZES))
+    return Item(pick(rng, of), color if color is not None else pick(rng, COLORS), pick(rng, SIZES))
 
 
 def draft(rng: np.random.Generator, family: Family, *, held_out: bool, crowd: int, spare_unit: bool) -> Draft:

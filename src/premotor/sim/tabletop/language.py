@@ -10,7 +10,7 @@ from premotor.core.errors import InstructionError
 from premotor.sim.tabletop.episode import CONTAINERS, GRASPABLE, Drawer, Family, Goal, Kind, Thing
 from premotor.sim.tabletop.parse import Request, UnknownWord, kinds_of, parse
 from premotor.sim.tabletop.references import Reference, denote, describe, scene_description
-from premotor.sim.tabletop.tasks import EXAMPLES, OBJECT_KINDS, TARGET_KINDS
+from premotor.sim.tabletop.tasks import EXAMPLES, HOLDERS, OBJECT_KINDS, TARGET_KINDS
 from premotor.sim.tabletop.vocabulary import TRAINING, Relation, Side, Vocabulary
 
 __all__ = ["family_of", "render", "resolve", "scene_description"]
@@ -116,7 +116,9 @@ class _Speaker:
         order = np.argsort(self.rng.exponential(size=len(_WEIGHTS)) / _WEIGHTS)
         return [
             Reference(
-                kinds=(thing.kind,) if kind else (), color=thing.color if color else None, size=thing.size if size else None
+                kinds=(thing.kind,) if kind else (),
+                color=thing.color if color else None,
+                size=thing.size if size else None,
             )
             for kind, color, size in (_ATTRIBUTES[i] for i in order)
         ]
@@ -145,7 +147,9 @@ class _Speaker:
         """ "The cup next to the bowl": the other thing takes no part in the task and is described without a place."""
         parts = (*self.goal.objects, self.goal.target)
         anchors = [
-            found for t in things if t.name not in parts and (found := self._bare(t.name, self._attributes(t), things, drawer))
+            found
+            for t in things
+            if t.name not in parts and (found := self._bare(t.name, self._attributes(t), things, drawer))
         ]
         if drawer is not None and "drawer" not in parts:
             anchors.append(Reference(kinds=("drawer",)))
@@ -161,7 +165,8 @@ class _Speaker:
     def target(self, name: str, spoken: Reference | None, *, plain: bool) -> str:
         """Words for the target; `spoken` is how the object was described ("the red block on the green one")."""
         if name == "drawer":
-            return self.say(Reference(kinds=("drawer",)), None)
+            color = self.drawer.color if self.drawer is not None and self.rng.random() < 0.2 else None
+            return self.say(Reference(kinds=("drawer",), color=color), None)
         found, said = self.refer(name, plain=plain)
         same = spoken is not None and found.kinds and found.kinds == spoken.kinds and found.color is not None
         if same and found.side is None and found.relation is None and self.rng.random() < 0.3:
@@ -219,9 +224,9 @@ def resolve(text: str, things: Sequence[Thing], drawer: Drawer | None) -> Goal:
         request = parse(text)
     except UnknownWord as unknown:
         raise InstructionError(f"{unknown} {scene.seen()}") from unknown
-    if request.task in ("open_drawer", "close_drawer"):
+    if request.task == "open_drawer" or request.task == "close_drawer":
         scene.need_drawer(request.target)
-        return Goal(family="open_drawer" if request.task == "open_drawer" else "close_drawer", objects=(), target="drawer")
+        return Goal(family=request.task, objects=(), target="drawer")
     if request.object is None:
         raise InstructionError(f'I do not see what to act on. {scene.seen()} Say for example: "{EXAMPLES["pick_up"]}".')
     if request.task == "take_out":
@@ -232,7 +237,9 @@ def resolve(text: str, things: Sequence[Thing], drawer: Drawer | None) -> Goal:
         name = scene.one(request.object, GRASPABLE)
         scene.check("pick_up", name)
         inside = any(t.name == name and t.in_drawer for t in things)
-        return Goal(family="take_out_of_drawer" if inside else "pick_up", objects=(name,), target="drawer" if inside else None)
+        if inside:
+            return Goal(family="take_out_of_drawer", objects=(name,), target="drawer")
+        return Goal(family="pick_up", objects=(name,), target=None)
     return _with_target(request, request.object, request.target, scene)
 
 
@@ -242,9 +249,11 @@ def _with_target(request: Request, described: Reference, where: Reference, scene
         target = scene.one(_same_kind(where, described, OBJECT_KINDS["push_to"], scene), TARGET_KINDS["push_to"])
         scene.check("push_to", name)
         if target == name or scene.kind(target) not in TARGET_KINDS["push_to"]:
-            raise InstructionError(f'Nothing can be pushed to {scene.call(target)}. Say for example: "{EXAMPLES["push_to"]}".')
+            raise InstructionError(f'Nothing can be pushed to {scene.call(target)}. Say "{EXAMPLES["push_to"]}".')
         return Goal(family="push_to", objects=(name,), target=target)
-    target = scene.one(_same_kind(where, described, OBJECT_KINDS["stack"], scene), (*CONTAINERS, "block", "drawer"))
+    # With "in the red one", of a red bowl and a red plate it is the bowl.
+    holders = HOLDERS.get(request.preposition, (*CONTAINERS, "block", "drawer"))
+    target = scene.one(_same_kind(where, described, OBJECT_KINDS["stack"], scene), holders)
     family = family_of(scene.kind(target), every=described.every)
     if family is None:
         raise InstructionError(
@@ -261,7 +270,7 @@ def _with_target(request: Request, described: Reference, where: Reference, scene
 
 
 def family_of(target_kind: str, *, every: bool) -> Family | None:
-    """The family of putting one thing, or all that fit, into or onto a thing of `target_kind`; None if it holds none."""
+    """The family of putting one thing, or all that fit, into or onto a `target_kind`; None if it holds none."""
     if every:
         return "put_all_in" if target_kind in TARGET_KINDS["put_all_in"] else None
     families: tuple[Family, ...] = ("put_in", "put_on", "stack", "put_in_drawer")
@@ -311,7 +320,7 @@ class _Scene:
             raise InstructionError(f'There is no "{_told(reference)}" {where}. {self.seen()}')
         if len(names) > 1:
             if reference.every:
-                raise InstructionError(f'All of them together can only be put in a bowl or bin: "{EXAMPLES["put_all_in"]}".')
+                raise InstructionError(f'Several things can only be put in a bowl or bin: "{EXAMPLES["put_all_in"]}".')
             fitting = ", ".join(self._placed(n) for n in names)
             raise InstructionError(
                 f'"{_told(reference)}" fits {len(names)} things: {fitting}. Say which, by colour, size or place.'
@@ -339,7 +348,7 @@ class _Scene:
         if self.kind(name) not in OBJECT_KINDS[family]:
             able = ", ".join(OBJECT_KINDS[family])
             raise InstructionError(
-                f'{self.call(name).capitalize()} cannot be the object of "{EXAMPLES[family]}": it must be one of {able}. '
+                f'{self.call(name).capitalize()} cannot be used as in "{EXAMPLES[family]}"; that takes one of: {able}. '
                 f"{self.seen()}"
             )
 

@@ -33,11 +33,15 @@ class UnknownWord(InstructionError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What a sentence asks for. `place` becomes put in, put on, stack or put in the drawer once the target is known."""
+    """What a sentence asks for. `place` becomes put in, put on, stack or put in the drawer once the target is known.
+
+    preposition: the sort of word in front of the target, "in", "on" or "to"; "" for none or any other.
+    """
 
     task: Task
     object: Reference | None
     target: Reference | None
+    preposition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,9 @@ class _Phrase:
     relation: Relation | None = None
 
 
-_OTHER_COLORS = "pink brown grey gray violet turquoise cyan magenta gold silver golden beige crimson teal lime navy".split()
+_OTHER_COLORS = (
+    "pink brown grey gray violet turquoise cyan magenta gold golden silver beige crimson scarlet teal lime navy".split()
+)
 _EXTRA: tuple[tuple[str, _Type], ...] = (
     *((w, "det") for w in ("the", "a", "an", "this", "that", "these", "those", "my", "your", "its", "some")),
     *((w, "in") for w in ("in", "into", "inside", "within", "in to")),
@@ -68,25 +74,32 @@ _EXTRA: tuple[tuple[str, _Type], ...] = (
     *((w, "every") for w in ("all", "all of", "every", "each", "everything", "anything", "any", "whatever", "both")),
     *((w, "every") for w in ("whichever", "complete lot of", "entire bunch of", "both of", "every one of", "each of")),
     *((w, "not") for w in ("not", "dont", "do not", "never", "except", "without", "instead", "nothing", "no")),
-    *((w, "open") for w in ("open", "opened", "out", "extend", "unclose", "access", "look", "see")),
-    *((w, "close") for w in ("close", "closed", "shut", "slam", "retract", "hide")),
+    *((w, "open") for w in ("open", "opened", "out", "extend", "unclose", "access", "ajar", "look", "see")),
+    *((w, "close") for w in ("close", "closed", "shut", "slam", "retract", "hide", "sealed")),
     *((w, "pull") for w in ("pull", "tug", "draw", "yank", "haul", "drag")),
     *((w, "press") for w in ("push", "press", "shove")),
-    *((w, "lift") for w in ("pick", "lift", "take", "get", "hold", "bring", "give", "hand", "retrieve", "scoop", "reach for")),
-    *((w, "lift") for w in ("in your gripper", "in your hand", "in the gripper", "in the hand")),
+    *((w, "lift") for w in ("pick", "lift", "take", "get", "hold", "bring", "give", "hand", "retrieve", "scoop")),
+    *((w, "lift") for w in ("reach for", "in your gripper", "in your hand", "in the gripper", "in the hand")),
     *((w, "skip") for w in ("without lifting it", "all the way", "back", "of", "over", "belongs")),
     *((w, "skip") for w in ("without lifting", "into the air", "in the air", "table", "robot", "arm", "gripper")),
     *((w, "skip") for w in ("go to", "with the gripper", "with your gripper", "with your hand")),
-    *((f"{p} the {n}", "skip") for p in ("on", "onto", "from", "off", "to", "across", "along", "above", "clear of", "of",
-                                         "on top of", "out of")
-      for n in ("table", "surface")),
+    *((f"{p} the {n}", "skip") for n in ("table", "surface")
+      for p in ("on", "onto", "from", "off", "to", "across", "along", "above", "clear of", "of", "on top of")),
     *((f"by {d} {n}", "skip") for d in ("the", "its") for n in ("handle", "knob")),
     *((f"use {d} {n}", "skip") for d in ("the", "your", "its") for n in ("handle", "knob", "gripper", "arm")),
 )  # fmt: skip
 _EXTRA_SIDES: dict[Side, tuple[str, ...]] = {
     "left": ("on the left hand side", "to the left", "furthest left", "at the left", "in the left"),
     "right": ("on the right hand side", "to the right", "furthest right", "at the right", "in the right"),
-    "near": ("in front", "in the front", "nearest the camera", "closest to me", "nearest to me", "near the camera"),
+    "near": (
+        "in front",
+        "in the front",
+        "nearest the camera",
+        "nearest the viewer",
+        "closest to me",
+        "nearest to me",
+        "near the camera",
+    ),
     "far": ("in the back", "furthest from the camera", "in the far back", "far away", "farthest away"),
 }
 _EXTRA_NOUNS: dict[str, tuple[str, ...]] = {
@@ -205,9 +218,9 @@ def _tokens(words: tuple[str, ...]) -> list[_Token]:
             continue
         token, length = _longest(words, at, limit)
         rest = at + length
-        if token.type == "post" and length > 1 and rest < len(words):
-            if words[rest] == "hand" or _longest(words, rest, limit)[0].type in _ADJECTIVES:
-                token, length = _longest(words, at, 1)
+        ahead = _longest(words, rest, limit)[0] if rest < len(words) else None
+        if token.type == "post" and length > 1 and ahead and (ahead.type in _ADJECTIVES or words[rest] == "hand"):
+            token, length = _longest(words, at, 1)
         tokens.append(token)
         at += length
     return tokens
@@ -344,7 +357,7 @@ def parse(text: str) -> Request:
     """
     tokens = _tokens(_check(text))
     if any(t.type == "not" for t in tokens):
-        raise InstructionError(f'I only understand what to do, not what to leave. Say for example: "{EXAMPLES["put_in"]}".')
+        raise InstructionError(f'I only understand what to do, not what to leave, such as "{EXAMPLES["put_in"]}".')
     phrases = _phrases(tokens)
     if phrases and all(_is_drawer(p.reference) for p in phrases):
         task = _opens(tokens)
@@ -384,7 +397,12 @@ def _roles(phrases: list[_Phrase], tokens: list[_Token]) -> Request:
             raise _missing("where", tokens)
         return Request(task="lift", object=objects[0], target=None)
     near = goals[0].marker in ("to", "rel") and not _is_drawer(goals[0].reference)
-    return Request(task="push" if near else "place", object=objects[0], target=goals[0].reference)
+    return Request(
+        task="push" if near else "place",
+        object=objects[0],
+        target=goals[0].reference,
+        preposition=goals[0].marker,
+    )
 
 
 def _attach_relations(phrases: list[_Phrase]) -> list[_Phrase]:

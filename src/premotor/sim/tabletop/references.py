@@ -70,7 +70,9 @@ def denote(reference: Reference, things: Sequence[Thing], drawer: Drawer | None)
     Where a place is named and nothing stands out by `CLEAR`, all candidates for it are returned: it is ambiguous.
     """
     spots = [
-        _Spot(t.name, t.x, t.y, shape(t.kind, t.size).radius) for t in things if matches(reference, t.kind, t.color, t.size)
+        _Spot(t.name, t.x, t.y, shape(t.kind, t.size).radius)
+        for t in things
+        if matches(reference, t.kind, t.color, t.size)
     ]
     if drawer is not None and matches(reference, "drawer", drawer.color, None):
         spots.append(_Spot("drawer", drawer.x, drawer.y, DRAWER.radius))

@@ -3,15 +3,20 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from premotor.core.errors import InstructionError, WorldError
-from premotor.robots.embodiment import WORK_REGION
-from premotor.sim.tabletop.drafts import Draft, Item, Unit, draft, pick
+from premotor.sim.tabletop.arrange import CROWDED_GAP, LOOSE_GAP, around, arrange, can_push, in_region
+from premotor.sim.tabletop.drafts import Draft, Item, Unit, draft, kinds, pick
 from premotor.sim.tabletop.episode import (
+    COLORS,
+    CONTAINERS,
     FAMILIES,
+    GRASPABLE,
+    KINDS,
+    SIZES,
     SPLITS,
     Camera,
     Disturbance,
@@ -23,18 +28,24 @@ from premotor.sim.tabletop.episode import (
     Split,
     Thing,
 )
-from premotor.sim.tabletop.language import render, resolve, scene_description
-from premotor.sim.tabletop.objects import DRAWER, drawer_inside, shape
-from premotor.sim.tabletop.placement import Footprint, NoRoom, Table, footprint
-from premotor.sim.tabletop.tasks import MAX_STEPS, MOVED_FAMILIES, OBJECT_KINDS, SLIP_FAMILIES, TARGET_KINDS
+from premotor.sim.tabletop.language import family_of, render, resolve, scene_description
+from premotor.sim.tabletop.parse import Request, parse
+from premotor.sim.tabletop.placement import NoRoom, footprint
+from premotor.sim.tabletop.references import Reference, matches
+from premotor.sim.tabletop.tasks import (
+    DRAWER_FAMILIES,
+    EXAMPLES,
+    HOLDERS,
+    MAX_STEPS,
+    MOVED_FAMILIES,
+    OBJECT_KINDS,
+    SLIP_FAMILIES,
+    TARGET_KINDS,
+)
 from premotor.sim.tabletop.vocabulary import vocabulary
 
-__all__ = ["MOVED_FAMILIES", "SLIP_FAMILIES", "arrange", "sample", "scene_description", "stream", "swapped"]
+__all__ = ["MOVED_FAMILIES", "SLIP_FAMILIES", "sample", "scene_description", "scene_for", "stream", "swapped"]
 
-GAP = 0.035
-"""Metres kept free around what is grasped and where it is put, for the fingers."""
-_LOOSE_GAP = 0.018
-_CROWDED_GAP = 0.010
 _ATTEMPTS = 400
 _UNIT_SHARE = 0.2
 _MOVE = 0.05
@@ -64,7 +75,7 @@ def sample(embodiment: str, family: Family, split: Split, seed: int) -> Episode:
             spare_unit=spare_unit and attempt < 10,
         )
         try:
-            things, drawer, goal = arrange(rng, drawn, gap=_CROWDED_GAP if split == "clutter" else _LOOSE_GAP)
+            things, drawer, goal = arrange(rng, drawn, gap=CROWDED_GAP if split == "clutter" else LOOSE_GAP)
             text = render(goal, things, drawer, rng, vocabulary(split))
             disturbance = _disturbance(rng, split, things, drawer, goal, text)
         except (NoRoom, InstructionError):
@@ -83,7 +94,7 @@ def sample(embodiment: str, family: Family, split: Split, seed: int) -> Episode:
             camera=_camera(rng, split),
             disturbance=disturbance,
         )
-    raise WorldError(f"no room for {family!r} in split {split!r}, seed {seed}, after {_ATTEMPTS} attempts; use another seed")
+    raise WorldError(f"no room for {family!r}, split {split!r}, seed {seed} in {_ATTEMPTS} attempts; use another seed")
 
 
 def _check(family: Family, split: Split) -> None:
@@ -94,123 +105,6 @@ def _check(family: Family, split: Split) -> None:
     allowed = {"moved": MOVED_FAMILIES, "slip": SLIP_FAMILIES}.get(split, FAMILIES)
     if family not in allowed:
         raise WorldError(f"split {split!r} has no {family!r}; its families are: {', '.join(allowed)}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Spot:
-    """Where an item went."""
-
-    x: float
-    y: float
-    yaw: float
-    in_drawer: bool = False
-
-
-def arrange(rng: np.random.Generator, drawn: Draft, *, gap: float) -> tuple[tuple[Thing, ...], Drawer | None, Goal]:
-    """Give everything of a draft a place. gap: metres between things that take no part in the goal. Raises NoRoom."""
-    table = Table(rng)
-    drawer = _place_unit(table, drawn.unit) if drawn.unit is not None else None
-    parts = [*([drawn.target] if drawn.target else []), *drawn.objects]
-    if drawn.family == "push_to" and drawn.target is not None:
-        spots = _place_push(table, drawn.objects[0], drawn.target)
-    elif drawn.family == "take_out_of_drawer" and drawer is not None:
-        spots = [_place_inside(rng, drawn.objects[0], drawer)]
-        free = Footprint(0.03)
-        table.put(*table.spot(free, 0.0, GAP), 0.0, free, GAP)
-    else:
-        spots = [_Spot(*table.place(item.kind, item.size, GAP)) for item in parts]
-    rest = sorted(range(len(drawn.distractors)), key=lambda i: -shape(*_measure(drawn.distractors[i])).radius)
-    placed = {i: _Spot(*table.place(*_measure(drawn.distractors[i]), gap)) for i in rest}
-    items = [*parts, *drawn.distractors]
-    things = _named(items, [*spots, *(placed[i] for i in range(len(placed)))])
-    target = things[0].name if drawn.target else "drawer" if "drawer" in TARGET_KINDS[drawn.family] else None
-    first = 1 if drawn.target else 0
-    acted = {t.name for t in things[first : first + len(drawn.objects)]}
-    shuffled = tuple(things[i] for i in rng.permutation(len(things)))
-    goal = Goal(family=drawn.family, objects=tuple(t.name for t in shuffled if t.name in acted), target=target)
-    return shuffled, drawer, goal
-
-
-def _measure(item: Item) -> tuple[str, str]:
-    return item.kind, item.size
-
-
-def _named(items: Sequence[Item], spots: Sequence[_Spot]) -> list[Thing]:
-    things: list[Thing] = []
-    for item, spot in zip(items, spots, strict=True):
-        number = 1 + sum((t.kind, t.color) == (item.kind, item.color) for t in things)
-        things.append(
-            Thing(
-                name=f"{item.color}_{item.kind}_{number}",
-                kind=item.kind,
-                color=item.color,
-                size=item.size,
-                x=spot.x,
-                y=spot.y,
-                yaw=round(spot.yaw, 4),
-                in_drawer=spot.in_drawer,
-            )
-        )
-    return things
-
-
-def _place_unit(table: Table, unit: Unit) -> Drawer:
-    """Stand the unit at the side of the table that is far from the robot."""
-    x, y = float(table.rng.uniform(0.085, 0.11)), float(table.rng.uniform(0.08, 0.11))
-    drawer = Drawer(color=unit.color, x=round(x, 5), y=round(-y if unit.side == "left" else y, 5), opening=unit.opening)
-    _put_unit(table, drawer)
-    return drawer
-
-
-def _put_unit(table: Table, drawer: Drawer) -> None:
-    """Keep the unit, its travel and the room for a hand at its handle free."""
-    near, far = drawer.x - DRAWER.length / 2 - DRAWER.reach - 0.03, drawer.x + DRAWER.length / 2
-    half = ((far - near) / 2, DRAWER.width / 2)
-    table.put((near + far) / 2, drawer.y, 0.0, Footprint(math.hypot(*half), half), _LOOSE_GAP)
-
-
-def _place_inside(rng: np.random.Generator, item: Item, drawer: Drawer) -> _Spot:
-    """Near the middle of the open part of the drawer, away from its walls by the width of a finger."""
-    centre, half = drawer_inside(drawer)
-    radius = shape(item.kind, item.size).radius
-    slack = np.maximum(half - radius - np.array([0.022, 0.030]), 0.0)
-    x, y = centre + rng.uniform(-1, 1, 2) * slack
-    return _Spot(round(float(x), 5), round(float(y), 5), float(rng.uniform(-0.4, 0.4)), in_drawer=True)
-
-
-def _lane(x: float, y: float, to: tuple[float, float], radius: float) -> tuple[float, float, float, Footprint]:
-    """The strip from behind a pushed thing to its target: centre, yaw and footprint."""
-    length = math.hypot(to[0] - x, to[1] - y)
-    ux, uy = (to[0] - x) / length, (to[1] - y) / length
-    behind = radius + 0.045
-    half = ((length + behind) / 2, max(radius, 0.02) + 0.01)
-    middle = (length - behind) / 2
-    return x + ux * middle, y + uy * middle, math.atan2(uy, ux), Footprint(math.hypot(*half), half)
-
-
-def _in_region(x: float, y: float, margin: float) -> bool:
-    return abs(x) <= WORK_REGION[0] + margin and abs(y) <= WORK_REGION[1] + margin
-
-
-def _place_push(table: Table, item: Item, target: Item) -> list[_Spot]:
-    """Target and object 8 to 14 cm apart (edge to edge), with a free lane and room for the gripper behind the object."""
-    rng = table.rng
-    covered, goal = footprint(item.kind, item.size), footprint(target.kind, target.size)
-    for _ in range(60):
-        x, y = (float(v) for v in rng.uniform(-1, 1, 2) * WORK_REGION)
-        angle = float(rng.uniform(-math.pi, math.pi))
-        apart = float(rng.uniform(0.08, 0.14)) + covered.radius + goal.radius
-        to = (round(x + apart * math.cos(angle), 5), round(y + apart * math.sin(angle), 5))
-        back = covered.radius + 0.04
-        if not _in_region(x - back * math.cos(angle), y - back * math.sin(angle), 0.02) or not _in_region(*to, 0.0):
-            continue
-        lane_x, lane_y, lane_yaw, lane = _lane(x, y, to, covered.radius)
-        yaw = table.yaw(target.kind)
-        if table.is_free(*to, yaw, goal, 0.01) and table.is_free(lane_x, lane_y, lane_yaw, lane, 0.0):
-            table.put(*to, yaw, goal, GAP)
-            table.put(lane_x, lane_y, lane_yaw, lane, 0.0)
-            return [_Spot(*to, yaw), _Spot(round(x, 5), round(y, 5), table.yaw(item.kind))]
-    raise NoRoom
 
 
 def _disturbance(
@@ -224,47 +118,17 @@ def _disturbance(
     loose = [*goal.objects, *([goal.target] if goal.target not in (None, "drawer") else [])]
     name = pick(rng, loose)
     thing = next(t for t in things if t.name == name)
-    table = _around(rng, thing, things, drawer)
+    table = around(rng, thing, things, drawer)
     for angle in rng.uniform(-math.pi, math.pi, 24):
         x, y = thing.x + _MOVE * math.cos(angle), thing.y + _MOVE * math.sin(angle)
         moved = tuple(replace(t, x=x, y=y) if t is thing else t for t in things)
-        if not _in_region(x, y, 0.0) or not table.is_free(x, y, thing.yaw, footprint(thing.kind, thing.size), 0.02):
+        if not in_region(x, y, 0.0) or not table.is_free(x, y, thing.yaw, footprint(thing.kind, thing.size), 0.02):
             continue
-        if goal.family == "push_to" and not _can_push(moved, goal):
+        if goal.family == "push_to" and not can_push(moved, goal):
             continue
         if _means(text, moved, drawer, goal):
             return Disturbance(kind="moved", thing=thing.name, dx=round(x - thing.x, 5), dy=round(y - thing.y, 5))
     raise NoRoom
-
-
-def _around(rng: np.random.Generator, thing: Thing, things: tuple[Thing, ...], drawer: Drawer | None) -> Table:
-    """The table with everything on it but `thing`."""
-    table = Table(rng)
-    if drawer is not None:
-        _put_unit(table, drawer)
-    for other in things:
-        if other is not thing and not other.in_drawer:
-            table.put(other.x, other.y, other.yaw, footprint(other.kind, other.size), 0.0)
-    return table
-
-
-def _can_push(things: tuple[Thing, ...], goal: Goal) -> bool:
-    """Whether the lane is still free and long enough after something was moved."""
-    item = next(t for t in things if t.name == goal.objects[0])
-    target = next(t for t in things if t.name == goal.target)
-    radius = shape(item.kind, item.size).radius
-    apart = math.hypot(target.x - item.x, target.y - item.y)
-    if apart - radius - shape(target.kind, target.size).radius < 0.05:
-        return False
-    back = (radius + 0.04) / apart
-    if not _in_region(item.x - back * (target.x - item.x), item.y - back * (target.y - item.y), 0.03):
-        return False
-    x, y, yaw, lane = _lane(item.x, item.y, (target.x, target.y), radius)
-    table = Table(np.random.default_rng(0))
-    for other in things:
-        if other.name not in (item.name, target.name):
-            table.put(other.x, other.y, other.yaw, footprint(other.kind, other.size), 0.0)
-    return table.is_free(x, y, yaw, lane, 0.0)
 
 
 def _means(text: str, things: tuple[Thing, ...], drawer: Drawer | None, goal: Goal) -> bool:
@@ -313,7 +177,7 @@ def swapped(episode: Episode) -> Episode:
     rng = stream("swapped", episode.split, episode.family, episode.embodiment, episode.seed)
     others = _other_goals(episode)
     same = [g for g in others if g.family == episode.family]
-    for goals in ([same, others] if rng.random() < 0.7 else [others]):
+    for goals in [same, others] if rng.random() < 0.7 else [others]:
         for i in rng.permutation(len(goals)):
             try:
                 text = render(goals[i], episode.things, episode.drawer, rng, vocabulary(episode.split))
@@ -348,3 +212,101 @@ def _other_goals(episode: Episode) -> list[Goal]:
         if episode.drawer is not None and episode.drawer.opening > 0.8 and thing.kind in OBJECT_KINDS["put_in_drawer"]:
             goals.append(Goal(family="put_in_drawer", objects=(thing.name,), target="drawer"))
     return goals
+
+
+def scene_for(text: str, embodiment: str, seed: int = 0) -> Episode:
+    """A random scene in which `text` asks for exactly one thing, with distractors; what it leaves open is drawn.
+
+    Raises InstructionError as `resolve` does for what cannot be understood, and for kinds that do not exist or cannot
+    be used that way.
+    """
+    request = parse(text)
+    rng = stream("scene for", text, embodiment, seed)
+    failure: Exception | None = None
+    for _ in range(_ATTEMPTS):
+        family = _family_for(rng, request)
+        drawn = _wanted(rng, family, request)
+        try:
+            things, drawer, planned = arrange(rng, drawn, gap=LOOSE_GAP)
+            goal = resolve(text, things, drawer)
+        except (NoRoom, InstructionError) as error:
+            failure = error
+            continue
+        if goal == planned:
+            return Episode(
+                embodiment=embodiment,
+                family=family,
+                split="layout",
+                seed=seed,
+                things=things,
+                drawer=drawer,
+                goal=goal,
+                instruction=text,
+                max_steps=MAX_STEPS[family],
+            )
+    raise InstructionError(f'I found no scene in which "{text}" asks for one thing only. {failure or ""}'.strip())
+
+
+def _family_for(rng: np.random.Generator, request: Request) -> Family:
+    """The task family; where the target's kind is left open ("the red one"), one that fits is drawn."""
+    task, target = request.task, request.target
+    if task == "open_drawer" or task == "close_drawer":
+        return task
+    if task == "take_out":
+        return "take_out_of_drawer"
+    if task == "lift" or target is None or request.object is None:
+        return "pick_up"
+    if task == "push":
+        return "push_to"
+    every = request.object.every
+    if target.noun == "one" and request.object.kinds == ("block",):
+        return "stack"
+    usual = ("bowl", "bin") if every else HOLDERS.get(request.preposition, CONTAINERS)[:2]
+    named = target.kinds or usual
+    families = [f for kind in named if (f := family_of(kind, every=every)) is not None]
+    if not families:
+        holders = "bowl, bin" if every else "bowl, bin, plate, tray, block, drawer"
+        what = "several things" if every else "things"
+        raise InstructionError(f"A {named[0]} cannot hold {what} here; these can: {holders}.")
+    return pick(rng, families)
+
+
+def _wanted(rng: np.random.Generator, family: Family, request: Request) -> Draft:
+    """A draft with all that a request names, and distractors that fit none of its descriptions."""
+    named = [r for r in (request.object, request.target) if r is not None]
+    named += [r.anchor for r in named if r.anchor is not None]
+    objects: tuple[Item, ...] = ()
+    if request.object is not None:
+        count = int(rng.integers(2, 4)) if family == "put_all_in" else 1
+        objects = tuple(_fitting(rng, request.object, OBJECT_KINDS[family], family) for _ in range(count))
+    wants_target = request.target is not None and family not in DRAWER_FAMILIES
+    target = _fitting(rng, request.target, TARGET_KINDS[family], family) if wants_target and request.target else None
+    unit = None
+    drawers = [r for r in named if r.kinds == ("drawer",)]
+    if drawers or family in DRAWER_FAMILIES:
+        colors = [r.color for r in drawers if r.color is not None] or [pick(rng, COLORS)]
+        is_open = family in DRAWER_FAMILIES and family != "open_drawer"
+        unit = Unit(colors[0], pick(rng, ("left", "right")), 1.0 if is_open else 0.0)
+    # Besides what descriptions lean on: "the left cup" is said where there is another cup.
+    more = [r.anchor for r in named if r.anchor is not None] + [r for r in named if r.side is not None]
+    rest = [_fitting(rng, r, KINDS, family) for r in more if r.kinds != ("drawer",)]
+    while len(rest) < 2 or len(rest) + len(objects) + (target is not None) < 4:
+        kind = pick(rng, KINDS if rng.random() < 0.3 else GRASPABLE)
+        item = Item(kind, pick(rng, COLORS), pick(rng, SIZES))
+        fitted = [r for r in named if matches(r, item.kind, item.color, item.size)]
+        if all(r.side is not None or r.relation is not None for r in fitted):
+            rest.append(item)
+        elif any(not (r.kinds or r.color or r.size) for r in fitted):
+            break  # nothing can be there that "the thing" does not fit
+    return Draft(family=family, objects=objects, target=target, unit=unit, distractors=tuple(rest))
+
+
+def _fitting(rng: np.random.Generator, reference: Reference, able: Sequence[str], family: Family) -> Item:
+    """A random item that fits a description and may play the part. Raises InstructionError when no kind may."""
+    of = kinds([k for k in (reference.kinds or able) if k in able])
+    if not of:
+        raise InstructionError(
+            f'A {reference.kinds[0]} cannot be used as in "{EXAMPLES[family]}"; that takes one of: {", ".join(able)}.'
+        )
+    color = reference.color if reference.color is not None else pick(rng, COLORS)
+    return Item(pick(rng, of), color, reference.size if reference.size is not None else pick(rng, SIZES))

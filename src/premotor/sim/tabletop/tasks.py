@@ -4,7 +4,16 @@ from collections.abc import Mapping
 
 from premotor.sim.tabletop.episode import FAMILIES, GRASPABLE, Family
 
-__all__ = ["DRAWER_FAMILIES", "EXAMPLES", "MAX_STEPS", "MOVED_FAMILIES", "OBJECT_KINDS", "SLIP_FAMILIES", "TARGET_KINDS"]
+__all__ = [
+    "DRAWER_FAMILIES",
+    "EXAMPLES",
+    "HOLDERS",
+    "MAX_STEPS",
+    "MOVED_FAMILIES",
+    "OBJECT_KINDS",
+    "SLIP_FAMILIES",
+    "TARGET_KINDS",
+]
 
 OBJECT_KINDS: Mapping[Family, tuple[str, ...]] = {
     "pick_up": GRASPABLE,
@@ -31,6 +40,11 @@ TARGET_KINDS: Mapping[Family, tuple[str, ...]] = {
     "take_out_of_drawer": ("drawer",),
     "put_all_in": ("bowl", "bin"),
 }
+HOLDERS: Mapping[str, tuple[str, ...]] = {
+    "in": ("bowl", "bin", "drawer"),
+    "on": ("plate", "tray", "block"),
+}
+"""Kinds that something can be put in, and on."""
 DRAWER_FAMILIES: tuple[Family, ...] = tuple(f for f in FAMILIES if TARGET_KINDS[f] == ("drawer",))
 MOVED_FAMILIES: tuple[Family, ...] = ("pick_up", "put_in", "put_on", "stack", "push_to", "put_in_drawer", "put_all_in")
 """Families in which a loose thing can be shifted while the arm is on its way; the drawer unit is fixed."""

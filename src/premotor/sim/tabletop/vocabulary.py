@@ -54,9 +54,10 @@ class Vocabulary:
 
 
 SHARED: frozenset[str] = frozenset(
-    "a an the of to in into inside within on onto top in from out off up over and so that it them is are be should you "
-    "your i me my we us for at with all way this there then now its as will do have has go goes down by want need want "
-    "red green blue yellow orange purple white black left right front back camera table drawer one".split()
+    "a an the of to i in into inside within on onto top in from out off up over and so that it them is are be should "
+    "you your me my we us for at with all way this there then now its as will do have has go goes down by want need "
+    "against would red green blue yellow orange purple white black left right front "
+    "back camera table drawer one".split()
 )
 
 _IN = ("in", "into", "inside")
@@ -295,8 +296,8 @@ VALIDATION = Vocabulary(
         "put_on": ("park", "leave", "settle"),
         "stack": ("mount", "perch", "settle"),
         "push_to": ("propel", "steer", "ease"),
-        "open_drawer": ("ease out", "drag out", "drag open"),
-        "close_drawer": ("ease in", "ease shut", "steer in"),
+        "open_drawer": ("ease out", "drag out", "unbar"),
+        "close_drawer": ("ease in", "steer in", "seal"),
         "put_in_drawer": ("insert", "park", "leave"),
         "take_out_of_drawer": ("unload", "carry", "hoist"),
         "put_all_in": ("pack", "assemble", "corral"),
@@ -321,13 +322,13 @@ VALIDATION = Vocabulary(
         "put_all_in": ("in", "inside"),
     },
     patterns={
-        "pick_up": ("go to {o} and {v} it", "{v} {o} clear of the table", "{v} {o} above the table"),
+        "pick_up": ("go to {o} and {v} it", "{v} {o} well off the table", "{v} {o} above the table"),
         "put_in": _PLACE_VALIDATION,
         "put_on": _PLACE_VALIDATION,
         "stack": _PLACE_VALIDATION,
         "push_to": ("{v} {o} till it arrives at {t}", "{v} {o} straight {p} {t}", "have {o} right up against {t}"),
-        "open_drawer": ("{v} {t} fully", "have {t} opened", "let {t} stand open"),
-        "close_drawer": ("{v} {t} fully", "have {t} shut again", "let {t} stand closed"),
+        "open_drawer": ("{v} {t} fully", "have {t} opened", "let {t} stand ajar"),
+        "close_drawer": ("{v} {t} fully", "have {t} sealed again", "let {t} stay sealed"),
         "put_in_drawer": _PLACE_VALIDATION,
         "take_out_of_drawer": ("have {o} {p} {t}", "{v} {o} {p} {t} again", "go to {o} and {v} it {p} {t}"),
         "put_all_in": _PLACE_VALIDATION,
@@ -362,7 +363,7 @@ HELD_OUT = Vocabulary(
     sides={
         "left": ("left-hand {n}", "{n} furthest to the left"),
         "right": ("right-hand {n}", "{n} furthest to the right"),
-        "near": ("foremost {n}", "{n} nearest the viewer"),
+        "near": ("foremost {n}", "{n} up front"),
         "far": ("rear {n}", "rearmost {n}"),
     },
     relations={
@@ -416,7 +417,7 @@ HELD_OUT = Vocabulary(
         "put_on": _PLACE_HELD_OUT,
         "stack": _PLACE_HELD_OUT,
         "push_to": (
-            "{v} {o} until it meets {t}",
+            "{v} {o} so that it meets {t}",
             "{v} {o} all the way {p} {t}",
             "give {o} a shove {p} {t}",
             "~{o} has to end up against {t}",
