@@ -136,8 +136,8 @@ def _goal(rng: np.random.Generator, family: Family) -> tuple[tuple[Item, ...], I
     if family in DRAWER_FAMILIES:
         opening = {"open_drawer": (0.0, 0.1), "close_drawer": (0.6, 1.0)}.get(family, (0.92, 1.0))
         unit = Unit(pick(rng, COLORS), pick(rng, ("left", "right")), round(float(rng.uniform(*opening)), 3))
-    if family == "put_all_in":
-        color = pick(rng, COLORS)
+    if family == "put_all_in" and target is not None:
+        color, target = pick(rng, COLORS), Item(target.kind, target.color, "large")  # three things need the room
         return tuple(_item(rng, able, color) for _ in range(int(rng.integers(2, 4)))), target, unit
     if family == "stack" and target is not None:
         # A large block on a small one would hang over.

@@ -111,7 +111,7 @@ def _put_in_drawer(view: View) -> Waypoint:
     inside = _in_drawer(view, name)
     if view.world.is_held(name):
         goal = np.array([middle[0], middle[1], DRAWER.floor + 0.004])
-        return skills.carry(view, name, goal, rim=DRAWER.height)
+        return skills.carry(view, name, goal, rim=DRAWER.height, yaw=0.0)
     return skills.retreat(view, name) if inside else skills.grasp(view, name)
 
 

@@ -196,11 +196,14 @@ def _add_block(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     _geom(body, _BOX, (half, half, half), rgb, mass=measures.mass)
 
 
-def _add_ball(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
-    geom = _geom(body, _SPHERE, (measures.radius,), rgb, mass=measures.mass)
-    # Rolling friction, so that a ball comes to rest where it is put.
+def _let_rest(geom: mujoco.MjsGeom) -> None:
+    """Rolling friction, so that what is round comes to rest where it is put or falls."""
     geom.condim = 6
     geom.friction = (1.0, 0.02, 0.002)
+
+
+def _add_ball(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
+    _let_rest(_geom(body, _SPHERE, (measures.radius,), rgb, mass=measures.mass))
 
 
 def _add_foot(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:

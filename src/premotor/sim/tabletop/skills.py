@@ -19,21 +19,21 @@ _SIDE = np.array([1.0, 1.0, 0.0])
 
 
 def funnel(
-    view: View, goal: FloatArray, over: float, yaw: float | None, gripper: float, *, exact: float = 0.004, speed: float = 0.32
+    view: View, goal: FloatArray, over: float, yaw: float | None, gripper: float, *, exact: float = 0.004
 ) -> Waypoint:
     """Towards `goal` (3,) from above: at height `over` or more until the tool is above it to within `exact` metres.
 
     The wanted height falls with the distance to the goal and with what is left to turn, and the tool only moves
     sideways as far as its height allows.
     """
-    aside = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
+    aside = max(math.hypot(goal[0] - at[0], goal[1] - at[1]) for at in (view.tool, view.aim))
     turned = 0.0 if yaw is None else abs(wrap(yaw - view.yaw))
     share = min(max((aside - exact) / 0.02, (turned - 0.15) / 0.4, 0.0), 1.0)
     height = goal[2] + max(over - goal[2], 0.0) * share
     missing = height - float(view.tool[2])
     free = 1.0 if aside < exact else min(max(1.0 - (missing - 0.012) / 0.02, 0.0), 1.0)
     where = view.tool + free * (goal - view.tool)
-    return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=gripper, speed=speed)
+    return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=gripper)
 
 
 def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
@@ -255,17 +255,20 @@ def push(view: View, name: str, target: str) -> Waypoint:
     ahead = (goal - position) * _SIDE
     ahead /= max(float(np.linalg.norm(ahead)), 1e-6)
     across = np.array([-ahead[1], ahead[0], 0.0])
-    if gap <= _PUSHED:
-        return rest(view)
     width = measures.grasp_width or 2 * measures.radius
     radius = width / 2
     if view.world.thing(name).kind == "block":
         rotation = view.pose(name)[1]
         radius *= abs(float(ahead @ rotation[:, 0])) + abs(float(ahead @ rotation[:, 1]))
-    height = max(min(0.42 * measures.height, 0.02), hand.below + 0.004)
+    # Low, so that it slides and does not topple.
+    height = hand.below + 0.004
     yaw = facing(view, ahead)
     along, beside = float((view.tool - position) @ ahead), float((view.tool - position) @ across)
     touch = radius + hand.nose
+    if gap <= _PUSHED:
+        near = view.tool[2] < height + 0.012 and -touch - 0.010 < along < 0.0 and abs(beside) < radius
+        away = np.array([*(view.tool - 0.03 * ahead)[:2], height])
+        return Waypoint(position=away, yaw=yaw, gripper=0.0, speed=0.15) if near else rest(view)
     if view.tool[2] < height + 0.01 and along < -touch + 0.008 and abs(beside) < 0.012:
         step = min(gap - _PUSHED + 0.012, 0.06)
         where = view.tool + ahead * step - across * min(max(2.0 * beside, -0.02), 0.02)

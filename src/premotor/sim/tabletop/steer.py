@@ -1,4 +1,4 @@
-"""One control step of a smooth motion towards a waypoint, as an embodiment action. No memory, so it can start anywhere."""
+"""One step of a smooth motion towards a waypoint, as an embodiment action. No memory, so it can start anywhere."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from premotor.robots.kinematics import Kinematics, tool_down
 __all__ = ["Steer", "Waypoint", "wrap"]
 
 _CHANGE = 0.06  # m/s by which the tool's velocity may change in one step, in any direction
-_BRAKING = 0.7  # m/s2 that the speed far from the waypoint allows for
+_BRAKING = 0.6  # m/s2 that the speed far from the waypoint allows for
 _NEAR = 0.45  # share of the remaining way that one step may take
 _TURN = {"panda": 1.0, "so101": 1.8}  # rad/s about the vertical
 _TURN_CHANGE = 0.35  # rad/s by which that may change in one step
@@ -73,8 +73,7 @@ class Steer:
         speeds = (solution.positions - commanded) / self._period
         speeds /= max(1.0, float(np.max(np.abs(speeds) / (_JOINT_SHARE * self.arm.velocity))))
         change = _JOINT_SHARE * self.arm.acceleration * self._period
-        late = float(np.max(np.abs(speeds - state.velocities) / change))
-        speeds = state.velocities + (speeds - state.velocities) / max(1.0, late)
+        speeds = np.clip(speeds, state.velocities - change, state.velocities + change)
         return np.array([*(commanded + speeds * self._period), waypoint.gripper])
 
     def _velocity(self, state: JointState) -> tuple[FloatArray, FloatArray]:

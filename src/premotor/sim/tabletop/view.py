@@ -12,12 +12,15 @@ from premotor.sim.tabletop.world import TabletopWorld
 __all__ = ["HANDS", "Hand", "View"]
 
 
+_HIGHEST = 0.11  # metres; nothing that stands on the table reaches higher
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hand:
     """Measures of a gripper, in metres.
 
     below: how far the fingertips reach below the tool point. fixed: distance from the tool point to the jaw that does
-    not move, along -y of the tool; None when both fingers move. slope, at_zero: gripper ratio = slope * width + at_zero.
+    not move, along -y of the tool; None when both fingers move. slope, at_zero: ratio = slope * width + at_zero.
     finger: thickness of a finger. nose: half thickness of the closed gripper along x of the tool.
     palm: height of the hand above the tool point, half width of the hand along y and along x.
     rest: height of the tool when there is nothing left to do. turns: yaws, relative to the arm's bearing
@@ -148,7 +151,7 @@ class View:
         nearest = gaps.min(axis=1)
         lift, reach, _ = self.hand.palm
         needed = np.where(nearest < 0.035, heights + 0.012, np.where(nearest < reach, heights - lift + 0.01, 0.0))
-        return float(needed.max(initial=0.0))
+        return min(float(needed.max(initial=0.0)), _HIGHEST)
 
     def _obstacles(self) -> tuple[list[str], FloatArray, FloatArray, FloatArray, FloatArray]:
         """Names, centres (K, 2), half extents (K, 2), radii (K,) and heights (K,): discs, and a box for the unit."""
