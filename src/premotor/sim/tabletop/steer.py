@@ -63,17 +63,17 @@ class Steer:
         velocity, spin = self._velocity(state)
         step = self._step(waypoint, position, velocity)
         yaw = math.atan2(rotation[1, 0], rotation[0, 0])
-        goal = self._yaw(waypoint, yaw, position, position + step)
+        goal = self._yaw(waypoint, yaw, position, position + step, float(spin[2]))
         if self.arm.spec.action.frame == "base":
-            wanted: FloatArray = mink.SO3.from_matrix(tool_down(goal) @ rotation.T).log() / self._period
-            wanted *= min(1.0, _TURN[self.arm.name] / max(float(np.linalg.norm(wanted)), 1e-9))
-            turn = _approach(spin, wanted, _TURN_CHANGE)
-            return np.array([*step, *(turn * self._period), waypoint.gripper])
+            turn: FloatArray = mink.SO3.from_matrix(tool_down(goal) @ rotation.T).log()
+            turn *= min(1.0, 1.2 * _TURN[self.arm.name] * self._period / max(float(np.linalg.norm(turn)), 1e-9))
+            return np.array([*step, *turn, waypoint.gripper])
         solution = self._kinematics.solve(position + step - self.arm.mount, tool_down(goal), commanded, iterations=6)
         speeds = (solution.positions - commanded) / self._period
         speeds /= max(1.0, float(np.max(np.abs(speeds) / (_JOINT_SHARE * self.arm.velocity))))
         change = _JOINT_SHARE * self.arm.acceleration * self._period
-        speeds = np.clip(speeds, state.velocities - change, state.velocities + change)
+        late = float(np.max(np.abs(speeds - state.velocities) / change))
+        speeds = state.velocities + (speeds - state.velocities) / max(1.0, late)
         return np.array([*(commanded + speeds * self._period), waypoint.gripper])
 
     def _velocity(self, state: JointState) -> tuple[FloatArray, FloatArray]:
@@ -98,7 +98,9 @@ class Steer:
         wanted *= min(1.0, waypoint.speed / max(float(np.linalg.norm(wanted)), 1e-9))
         return _approach(velocity, wanted, _CHANGE) * self._period
 
-    def _yaw(self, waypoint: Waypoint, yaw: float, position: FloatArray, following: FloatArray) -> float:
+    def _yaw(
+        self, waypoint: Waypoint, yaw: float, position: FloatArray, following: FloatArray, spin: float
+    ) -> float:
         """Yaw after this step. Where none is asked for, an arm with five joints lets it turn with its base."""
         if waypoint.yaw is not None:
             wanted = waypoint.yaw
@@ -106,8 +108,9 @@ class Steer:
             wanted = yaw
         else:
             wanted = yaw + wrap(self.bearing(following) - self.bearing(position))
-        most = _TURN[self.arm.name] * self._period
-        return yaw + float(np.clip(0.5 * wrap(wanted - yaw), -most, most))
+        most = _TURN[self.arm.name]
+        rate = float(np.clip(_NEAR * wrap(wanted - yaw) / self._period, -most, most))
+        return yaw + float(np.clip(rate, spin - _TURN_CHANGE, spin + _TURN_CHANGE)) * self._period
 
     def bearing(self, position: FloatArray) -> float:
         """Direction (rad about the vertical) in which the arm's base sees a world position (3,)."""
