@@ -102,7 +102,8 @@ def fuzz(name: str, steps: int, seed: int = 0) -> dict[str, Any]:
     arm, rng = embodiment(name), np.random.default_rng(seed)
     guard, kinematics, period = Guard(arm), Kinematics(arm), round(1e9 / arm.spec.rate_hz)
     kinds = attacks(arm, rng)
-    now, gripper, kind, resets, strayed = 0, 0.5, "smooth", 0, -PHASE
+    now, gripper, kind, resets = 0, 0.5, "smooth", 0
+    strayed, settled = -PHASE - 1, True
     guard.reset(JointState(stamp_ns=0, positions=arm.home, velocities=0 * arm.home, gripper=gripper))
     oracle = Oracle(arm, [arm.home] * 4, gripper)
     verdicts: Counter[str] = Counter()
@@ -125,10 +126,11 @@ def fuzz(name: str, steps: int, seed: int = 0) -> dict[str, Any]:
         gripper = command.gripper
         oracle.see(command.positions, gripper)
         verdicts[type(verdict).__name__] += 1
-        if tick - strayed > PHASE:
-            # An arm that is measured outside the box is followed there, so that it is not pushed.
-            tool, _ = kinematics.forward(command.positions)
-            outside = max(outside, float(np.max([arm.workspace_low - tool, tool - arm.workspace_high])))
+        tool, _ = kinematics.forward(command.positions)
+        excess = float(np.max([arm.workspace_low - tool, tool - arm.workspace_high]))
+        # An arm that is measured outside the box is followed there, so that it is not pushed; then it must come back.
+        settled = tick - strayed > PHASE and (settled or excess <= guard.config.box_tolerance)
+        outside = max(outside, excess) if settled else outside
         if guard.stopped is not None and guard.at_rest:
             guard.reset(JointState(stamp_ns=now, positions=guard.commanded, velocities=0 * arm.home, gripper=gripper))
             resets += 1

@@ -347,7 +347,8 @@ def test_failing_kinematics_do_not_move_the_arm_beyond_its_limits(
     broken = Drive(Guard(drive.arm, kinematics=Broken(kinematics, way))).start()
     for _ in range(20):
         verdict = broken.step(broken.zero)
-        assert not isinstance(verdict, Pass)
+        # a place that the tool cannot be told to be in is refused by the limiter, a far one is approached
+        assert isinstance(verdict, Clamp if way in ("lost tool", "jump") else Hold), verdict
     broken.check()
     if way != "jump":
         np.testing.assert_array_equal(broken.commands[-1], broken.arm.home)
