@@ -10,7 +10,8 @@ import pytest
 
 from premotor.core.errors import InstructionError, WorldError
 from premotor.core.types import FloatArray
-from premotor.robots.embodiment import WORK_REGION
+from premotor.robots.embodiment import WORK_REGION, embodiment
+from premotor.sim.tabletop.arrange import _EYE, seen
 from premotor.sim.tabletop.drafts import Item, Unit, is_held_out
 from premotor.sim.tabletop.episode import (
     COLORS,
@@ -21,6 +22,7 @@ from premotor.sim.tabletop.episode import (
     Episode,
     Family,
     Goal,
+    Kind,
     Split,
     Thing,
 )
@@ -28,6 +30,7 @@ from premotor.sim.tabletop.language import render, resolve
 from premotor.sim.tabletop.objects import DRAWER, drawer_inside, shape
 from premotor.sim.tabletop.placement import footprint
 from premotor.sim.tabletop.sample import MOVED_FAMILIES, SLIP_FAMILIES, sample, scene_for, swapped
+from premotor.sim.tabletop.scene import build
 from premotor.sim.tabletop.tasks import MAX_STEPS, OBJECT_KINDS, TARGET_KINDS
 
 EVERY = [
@@ -164,6 +167,30 @@ def test_a_push_has_a_free_lane() -> None:
                 along, across = offset @ ahead, np.abs(offset @ np.array([-ahead[1], ahead[0]]))
                 length = float(np.linalg.norm(end - behind))
                 assert not np.any((along > 0) & (along < length) & (across < radius)), episode
+
+
+def test_the_front_camera_sees_what_the_task_is_about() -> None:
+    for family, split in EVERY:
+        for episode in draw(family, split, 4):
+            for name in parts(episode):
+                it = thing(episode, name)
+                assert it.in_drawer or seen(it, episode.things) >= 0.6
+
+
+def test_a_bottle_in_front_hides_a_ball() -> None:
+    def at(kind: Kind, x: float, y: float) -> Thing:
+        return Thing(name=kind, kind=kind, color="red", size="small", x=x, y=y, yaw=0.0)
+
+    ball = at("ball", -0.05, 0.0)
+    assert seen(ball, (ball,)) == 1.0
+    assert seen(ball, (ball, at("bottle", -0.01, 0.0))) < 0.5
+    for other in (at("bottle", -0.09, 0.0), at("bottle", -0.01, 0.04), at("bottle", 0.09, 0.0), at("plate", 0.03, 0.0)):
+        assert seen(ball, (ball, other)) == 1.0
+
+
+def test_the_camera_of_the_scene_is_where_sampling_takes_it_to_be() -> None:
+    model = build(sample("panda", "pick_up", "layout", 0), embodiment("panda"))
+    assert model.camera("front").pos == pytest.approx(_EYE)
 
 
 def test_stacks_do_not_hang_over() -> None:

@@ -13,7 +13,7 @@ from premotor.sim.tabletop.objects import DRAWER, drawer_inside, shape
 from premotor.sim.tabletop.placement import Footprint, NoRoom, Table, footprint
 from premotor.sim.tabletop.tasks import TARGET_KINDS
 
-__all__ = ["CROWDED_GAP", "GAP", "LOOSE_GAP", "around", "arrange", "can_push", "in_region"]
+__all__ = ["CROWDED_GAP", "GAP", "LOOSE_GAP", "around", "arrange", "can_push", "in_region", "seen"]
 
 GAP = 0.035
 """Metres kept free around what is grasped and where it is put, for the fingers."""
@@ -21,6 +21,10 @@ LOOSE_GAP = 0.018
 """Metres between things that take no part in the goal."""
 CROWDED_GAP = 0.010
 """The same where twice as many have to fit."""
+_EYE = (0.47, 0.0, 0.56)
+"""Where the front camera stands, as the scene is built; a test compares them."""
+_SEEN = 0.6
+"""Share of a thing of the goal that the front camera must see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,32 @@ def arrange(rng: np.random.Generator, drawn: Draft, *, gap: float) -> tuple[tupl
     target = things[0].name if drawn.target else "drawer" if "drawer" in TARGET_KINDS[drawn.family] else None
     first = 1 if drawn.target else 0
     acted = {t.name for t in things[first : first + len(drawn.objects)]}
+    if any(seen(t, things) < _SEEN for t in things[: len(parts)] if not t.in_drawer):
+        raise NoRoom
     shuffled = tuple(things[i] for i in rng.permutation(len(things)))
     goal = Goal(family=drawn.family, objects=tuple(t.name for t in shuffled if t.name in acted), target=target)
     return shuffled, drawer, goal
+
+
+def seen(it: Thing, things: Sequence[Thing]) -> float:
+    """The share (0 .. 1) of `it` that no other thing hides from the front camera, judged at six points."""
+    measures = shape(it.kind, it.size)
+    dx, dy = _EYE[0] - it.x, _EYE[1] - it.y
+    far = math.hypot(dx, dy)
+    ux, uy = dx / far, dy / far
+    hidden = 0
+    for side, up in ((s, u) for s in (-0.6, 0.0, 0.6) for u in (0.3, 0.8)):
+        aside, low = side * measures.radius, up * measures.height
+        for other in things:
+            along = (other.x - it.x) * ux + (other.y - it.y) * uy
+            across = (other.y - it.y) * ux - (other.x - it.x) * uy - aside
+            blocker = shape(other.kind, other.size)
+            # The ray climbs towards the camera: it is lowest over the near side of the other thing.
+            near = along - math.sqrt(max(blocker.radius**2 - across**2, 0.0))
+            if other is not it and near > 0 and abs(across) < blocker.radius:
+                hidden += low + (_EYE[2] - low) * near / far < blocker.height
+                break
+    return 1.0 - hidden / 6
 
 
 def _radius(item: Item) -> float:
