@@ -7,7 +7,7 @@ from PIL import Image
 
 from premotor.studio.film import Film, side_by_side
 from premotor.studio.marks import OBJECT, TARGET, Mark, mark
-from premotor.studio.strip import Moment, moments_to_show, strip, write_picture
+from premotor.studio.strip import Keyframes, Moment, strip, write_picture
 
 GREY = np.full((32, 32, 3), 128, np.uint8)
 
@@ -41,10 +41,21 @@ def test_heat_without_a_peak_leaves_the_ring_alone(heat: np.ndarray) -> None:
     assert mark(GREY, 64, [Mark(color=OBJECT, u=0.5, v=0.5, heat=heat)])[0, 0].tolist() == [128, 128, 128]
 
 
-def test_moments_begin_with_the_first_and_end_with_the_last() -> None:
-    assert moments_to_show(0) == []
-    assert moments_to_show(1) == [0]
-    assert moments_to_show(100) == [0, 20, 40, 59, 79, 99]
+@pytest.mark.parametrize("count", [1, 4, 6, 69, 220, 601, 5000])
+def test_an_episode_is_told_from_its_first_to_its_last_moment(count: int) -> None:
+    keys = Keyframes(6)
+    for k in range(count):
+        keys.add(Moment(seconds=float(k), front=GREY, wrist=GREY))
+    seconds = [moment.seconds for moment in keys.chosen()]
+    assert (seconds[0], seconds[-1], len(seconds)) == (0, count - 1, min(count, 6))
+    if count > 6:
+        gaps = np.diff(seconds)
+        assert gaps.max() < 1.5 * gaps.mean()
+        assert gaps.min() > 0.5 * gaps.mean()
+
+
+def test_nothing_is_told_of_nothing() -> None:
+    assert Keyframes().chosen() == []
 
 
 def test_a_strip_has_every_moment_and_survives_long_words(tmp_path: Path) -> None:
@@ -55,7 +66,8 @@ def test_a_strip_has_every_moment_and_survives_long_words(tmp_path: Path) -> Non
     ]
     page = strip(moments, title="put " * 200, detail="x" * 900, outcome="done in 7 s", good=True)
     write_picture(tmp_path / "new" / "strip.png", page)
-    again = np.asarray(Image.open(tmp_path / "new" / "strip.png"))
+    with Image.open(tmp_path / "new" / "strip.png") as opened:
+        again = np.asarray(opened)
     assert (again == page).all()
     for color in colors:
         assert (page == np.array(color, np.uint8)).all(axis=2).sum() > 64 * 64 * 0.9

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
+from shutil import get_terminal_size
 
 from premotor import __version__
 from premotor.core.errors import PremotorError
@@ -15,6 +16,7 @@ __all__ = ["EXIT_BAD_INPUT", "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "VERB
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
 EXIT_INTERRUPTED = 130
+_WIDTH = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +39,8 @@ VERBS: dict[str, Verb] = {
 _HELP = """\
 usage: premotor VERB [OPTIONS]
 
-Camera images, joint values and a plain instruction in, guarded motor commands out.
+Camera images, joint values and a plain instruction in, guarded motor commands
+out.
 
 {verbs}
 
@@ -45,7 +48,7 @@ Camera images, joint values and a plain instruction in, guarded motor commands o
   premotor VERB --help      options and an example
   premotor --version
 
-exit codes: 0 done, 1 not achieved, 2 input that cannot be used, 130 stopped by Ctrl-C
+exit codes: 0 done, 1 not achieved, 2 input that cannot be used, 130 Ctrl-C
 """
 
 
@@ -79,6 +82,7 @@ def _verb(name: str, words: Sequence[str]) -> int:
         options = tyro.cli(
             config,
             prog=f"premotor {name}",
+            description=_paragraphs(config.__doc__ or ""),
             args=list(words),
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
         )
@@ -97,12 +101,26 @@ def _verb(name: str, words: Sequence[str]) -> int:
         return 128 + signal.SIGPIPE
 
 
-def _refuse(message: str) -> int:
-    """Show why the input cannot be used. Long texts are cut: 10 kB of them is what was wrong."""
-    from shutil import get_terminal_size
+def _paragraphs(text: str) -> str:
+    """A docstring at the width of the terminal. The first paragraph must be one line.
+
+    The rest is indented, because tyro joins lines that begin with a letter; it doubles empty lines in front of
+    such ones, so those that stay single hold an invisible character.
+    """
+    from inspect import cleandoc
     from textwrap import fill
 
-    width = min(100, get_terminal_size().columns)
+    width = min(_WIDTH, get_terminal_size().columns)
+    first, *rest = (" ".join(part.split()) for part in cleandoc(text).split("\n\n"))
+    filled = (fill(part, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False) for part in rest)
+    return "\n\u200b\n".join([first, *filled])
+
+
+def _refuse(message: str) -> int:
+    """Show why the input cannot be used. Long texts are cut: 10 kB of them is what was wrong."""
+    from textwrap import fill
+
+    width = min(_WIDTH, get_terminal_size().columns)
     lines = [
         line if line.startswith(" ") else fill(line, width, break_on_hyphens=False) for line in message.split("\n")
     ]

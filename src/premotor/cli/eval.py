@@ -33,23 +33,23 @@ class Eval:
 
     policy: Annotated[str, tyro.conf.arg(metavar="POLICY")] = "bundle"
     """Folder of a bundle, "bundle" for the shipped one, expert, hold, blind:FOLDER or deaf:FOLDER."""
-    against: Annotated[str | None, tyro.conf.arg(metavar="POLICY")] = None
+    against: Annotated[str | None, tyro.conf.arg(metavar="POLICY", help_behavior_hint="")] = None
     """Another policy to run on the same episodes; says which of the two is better."""
     protocol: Annotated[str, tyro.conf.arg(metavar="NAME")] = "quick"
     """quick (5 episodes a family and arm), layout (50), or full (50 in each of eight splits)."""
-    robots: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    robots: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ()
     """Only these arms."""
-    families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY")] = ()
+    families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY", help_behavior_hint="")] = ()
     """Only these task families."""
-    splits: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SPLIT")] = ()
+    splits: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SPLIT", help_behavior_hint="")] = ()
     """Only these splits."""
-    episodes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    episodes: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Episodes a family, arm and split."""
-    baselines: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    baselines: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ()
     """Also run these, on the first split: expert, hold, blind, deaf. All four for the full protocol."""
-    replan_every: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    replan_every: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Control steps between two plans of the policy."""
-    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Processes; one a core when left out."""
     films: Annotated[int, tyro.conf.arg(metavar="N")] = 12
     """Failures to film, at most; a third as many successes."""
@@ -62,9 +62,13 @@ class Eval:
         """Run it; returns the exit code."""
         from premotor.cli.terminal import console, duration, shown_path
         from premotor.evaluation.evaluate import BASELINES
+        from premotor.evaluation.policies import chosen
         from premotor.evaluation.summary import compare
 
         protocol = self._protocol()
+        if self.against is not None:
+            # Refused now, and not after hours with the first policy.
+            chosen(self.against, protocol.embodiments)
         baselines = self.baselines or (BASELINES if self.protocol == "full" and self.policy == "bundle" else ())
         found = self._run(self.policy, protocol, baselines, self.name)
         other = None if self.against is None else self._run(self.against, protocol, (), f"{self.name}-against")
@@ -120,17 +124,21 @@ class Eval:
                 running = f"{news.successes / news.done:.0%} solved" if news.done and news.label != "films" else ""
                 bars.update(rows[news.label], completed=news.done, total=news.total, success=running)
 
-            return room.evaluate(
-                policy,
-                protocol,
-                self.out,
-                workers=self.workers,
-                baselines=tuple(baselines),
-                films=(self.films, -(-self.films // 3)),
-                name=name,
-                command=" ".join(["premotor", *sys.argv[1:]]),
-                progress=told,
-            )
+            try:
+                return room.evaluate(
+                    policy,
+                    protocol,
+                    self.out,
+                    workers=self.workers,
+                    baselines=tuple(baselines),
+                    films=(self.films, -(-self.films // 3)),
+                    name=name,
+                    command=" ".join(["premotor", *sys.argv[1:]]),
+                    progress=told,
+                )
+            except KeyboardInterrupt:
+                bars.console.print(f"what was finished is kept in {self.out}; the same command goes on", markup=False)
+                raise
 
 
 def _by_split(summary: "Summary") -> "Table":

@@ -29,10 +29,12 @@ class Info:
     is wrong with the dataset, 2 when the folder is neither.
     """
 
-    folder: Annotated[Path | None, tyro.conf.arg(name="folder", metavar="FOLDER"), tyro.conf.Positional] = None
+    folder: Annotated[Path | None, tyro.conf.arg(metavar="[FOLDER]", help_behavior_hint=""), tyro.conf.Positional] = (
+        None
+    )
     """Folder of a bundle or a dataset; the bundled policy when left out."""
-    videos: bool = True
-    """Decode every video frame of a dataset as well."""
+    quick: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
+    """Do not decode the videos of a dataset."""
 
     def main(self) -> int:
         """Print what is there; returns the exit code."""
@@ -43,7 +45,7 @@ class Info:
         if (self.folder / "manifest.json").exists():
             return _bundle(self.folder)
         if (self.folder / "meta").is_dir():
-            return _dataset(self.folder, self.videos)
+            return _dataset(self.folder, not self.quick)
         what = "does not exist" if not self.folder.exists() else "is neither a bundle nor a dataset"
         raise PremotorError(
             f"{self.folder} {what}. A bundle is a folder with manifest.json (`premotor train` makes one), "

@@ -34,7 +34,7 @@ class Record:
 
     robot: Annotated[str, tyro.conf.arg(metavar="NAME")] = "panda"
     """panda or so101."""
-    families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY")] = ()
+    families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY", help_behavior_hint="")] = ()
     """Task families, such as pick_up put_in open_drawer; all ten when left out. They take turns."""
     episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 10
     """Episodes that the dataset has at the end."""

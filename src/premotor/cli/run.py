@@ -32,7 +32,9 @@ class Run:
     and outcome.json. Exit code 0 when the task was achieved, 1 when not.
     """
 
-    instruction: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SENTENCE"), tyro.conf.Positional]
+    instruction: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="SENTENCE", help_behavior_hint=""), tyro.conf.Positional
+    ]
     """What to do, in plain words."""
     robot: Annotated[str, tyro.conf.arg(metavar="NAME")] = "panda"
     """panda or so101."""
@@ -40,13 +42,13 @@ class Run:
     """Another number sets another table."""
     policy: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = "bundle"
     """Folder of a bundle, "bundle" for the shipped one, or "expert"."""
-    view: bool = False
+    view: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     """Show it live on a page where you can type the next instruction. Nothing is written then; Ctrl-C ends it."""
     port: Annotated[int, tyro.conf.arg(metavar="N")] = 8420
     """Port of that page, on this machine only; 0 takes a free one."""
     replan_every: Annotated[int, tyro.conf.arg(metavar="N")] = 8
     """Control steps, 20 a second, between two plans of the policy."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """Where to write; a folder in outputs/ named after the task when left out."""
 
     def main(self) -> int:
@@ -139,7 +141,9 @@ class Run:
 
         def told(instruction: str, outcome: "Outcome") -> None:
             words = outcome.stopped or ("done" if outcome.success else "not achieved")
-            out.print(f"  {instruction}: {words}, {outcome.seconds:.1f} s; {outcome.guard}", markup=False)
+            out.print(
+                f"  {instruction}: {words}, {outcome.seconds:.1f} s; {outcome.guard}", markup=False, soft_wrap=True
+            )
 
         with LivePage(self.port) as page:
             out.print(f"{self.robot}, {who}: [bold]{page.url}[/]  (Ctrl-C ends it)")

@@ -28,11 +28,11 @@ class Train:
 
     recipe: Annotated[str, tyro.conf.arg(metavar="NAME")] = "tabletop"
     """Which recipe: tabletop makes the shipped policy, tiny one that shows in minutes that everything runs."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """Folder of the run; runs/RECIPE when left out."""
-    workers: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Processes that drive simulated arms; one a core when left out."""
-    dry_run: bool = False
+    dry_run: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
     """Only say what would be done and what it would cost on this machine."""
 
     def main(self) -> int:

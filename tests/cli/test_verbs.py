@@ -1,0 +1,133 @@
+"""`run`, `record`, `info` and `eval` at work with the scripted expert."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from premotor.data import Dataset, check
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+SHIPPED = Path(__file__).parents[2] / "src/premotor/bundles/tabletop"
+COMMAND = [sys.executable, "-c", "from premotor.cli import main; raise SystemExit(main())"]
+
+
+@pytest.mark.parametrize("robot", ["panda", "so101"])
+def test_run_achieves_the_task_and_leaves_a_strip_a_film_and_the_outcome(
+    premotor: Run, tmp_path: Path, robot: str
+) -> None:
+    said = premotor("run", "open", "the drawer", "--policy", "expert", "--robot", robot)
+    assert said.returncode == 0, said.stderr
+    (folder,) = (tmp_path / "outputs").iterdir()
+    assert folder.name == f"{robot}-open-the-drawer-0"
+    outcome = json.loads((folder / "outcome.json").read_text())
+    assert outcome["success"] is True
+    with Image.open(folder / "strip.png") as strip:
+        assert strip.width > 1500
+    with av.open(str(folder / "film.mp4")) as film:
+        frames = sum(1 for _ in film.decode(film.streams.video[0]))
+    assert frames == round(outcome["seconds"] * 20) + 1
+    for words in ("open the drawer", "on the table:", "done in", "the guard", "strip.png", "film.mp4"):
+        assert words in said.stdout
+
+
+def test_run_says_when_the_task_was_not_achieved(premotor: Run, tmp_path: Path) -> None:
+    if not (SHIPPED / "manifest.json").exists():
+        pytest.skip("no bundle is shipped yet")
+    # Who plans once and then never again cannot do it: the plan ends after half a second.
+    said = premotor("run", "open the drawer", "--replan-every", "100000", "--out", "o")
+    assert json.loads((tmp_path / "o" / "outcome.json").read_text())["success"] is (said.returncode == 0)
+
+
+def test_a_bundle_of_another_robot_is_refused_by_name(premotor: Run, tmp_path: Path) -> None:
+    if not (SHIPPED / "manifest.json").exists():
+        pytest.skip("no bundle is shipped yet")
+    from premotor.models import bundle
+
+    shipped = bundle.load(SHIPPED)
+    codecs = {"panda": shipped.codecs["panda"]}
+    bundle.save(tmp_path / "b", shipped.system, shipped.system.config, codecs, SHIPPED, {})
+    said = premotor("run", "open the drawer", "--robot", "so101", "--policy", "b")
+    assert said.returncode == 2
+    assert "not trained for 'so101'" in " ".join(said.stderr.split())
+
+
+def interrupt(words: list[str], folder: Path, when: Callable[[], bool]) -> tuple[int, str]:
+    """Run a verb and press Ctrl-C once `when` is true."""
+    process = subprocess.Popen(
+        [*COMMAND, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+    limit = time.monotonic() + 120
+    while not when():
+        assert process.poll() is None, "it ended before it was interrupted"
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return process.returncode, out
+
+
+def test_ctrl_c_keeps_what_was_seen(tmp_path: Path) -> None:
+    part = tmp_path / "o" / "film.part"
+    code, said = interrupt(
+        ["run", "put all the red things in the bin", "--policy", "expert", "--out", "o"], tmp_path, part.exists
+    )
+    assert code == 130
+    assert "stopped after" in said
+    outcome = json.loads((tmp_path / "o" / "outcome.json").read_text())
+    assert (outcome["success"], outcome["interrupted"]) == (False, True)
+    with av.open(str(tmp_path / "o" / "film.mp4")) as film:
+        assert sum(1 for _ in film.decode(film.streams.video[0])) >= 1
+
+
+def test_a_stopped_recording_resumes_to_the_same_dataset(premotor: Run, tmp_path: Path) -> None:
+    words = ["record", "--robot", "so101", "--families", "open_drawer", "pick_up", "--episodes", "4"]
+    first = tmp_path / "stopped" / "data/chunk-000/file-000.parquet"
+    code, said = interrupt([*words, "--out", "stopped"], tmp_path, first.exists)
+    assert code == 130
+    assert "the same command goes on" in said
+    assert 1 <= len(Dataset(tmp_path / "stopped").episodes) < 4
+    assert premotor(*words, "--out", "stopped").returncode == 0
+    assert premotor(*words, "--out", "whole").returncode == 0
+    stopped, whole = Dataset(tmp_path / "stopped"), Dataset(tmp_path / "whole")
+    assert check(tmp_path / "stopped") == []
+    for a, b in zip(stopped.episodes, whole.episodes, strict=True):
+        assert (stopped.episode(a.index).action == whole.episode(b.index).action).all()
+        assert a.tasks == b.tasks
+
+
+def test_record_refuses_another_robot_and_info_describes_what_is_there(premotor: Run, tmp_path: Path) -> None:
+    words = ["record", "--families", "open_drawer", "--episodes", "1", "--out", "demos"]
+    assert premotor(*words, "--robot", "so101").returncode == 0
+    refused = premotor(*words, "--robot", "panda")
+    assert refused.returncode == 2
+    assert "recordings of 'so101'" in " ".join(refused.stderr.split())
+    said = premotor("info", "demos")
+    assert said.returncode == 0
+    for told in ("so101", "shoulder_pan", "drawer", "healthy"):
+        assert told in said.stdout
+    (video,) = (tmp_path / "demos").rglob("observation.images.front/**/*.mp4")
+    video.write_bytes(video.read_bytes()[:-2000])
+    broken = premotor("info", "demos")
+    assert broken.returncode == 1
+    assert "episode 0" in broken.stdout
+    assert "healthy" not in broken.stdout
+
+
+def test_eval_compares_two_policies_on_the_same_episodes(premotor: Run, tmp_path: Path) -> None:
+    said = premotor(
+        *("eval", "--policy", "expert", "--against", "hold", "--robots", "so101", "--families", "open_drawer"),
+        *("--episodes", "2", "--films", "0", "--workers", "1", "--out", "ev"),
+    )
+    assert said.returncode == 0, said.stderr
+    assert "expert and hold" in " ".join(said.stdout.split())
+    assert (tmp_path / "ev" / "eval.json").exists()
+    assert (tmp_path / "ev" / "eval-against.html").exists()
