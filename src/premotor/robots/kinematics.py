@@ -13,11 +13,13 @@ from premotor.robots.embodiment import Embodiment
 __all__ = ["Kinematics", "Solution", "tool_down"]
 
 # Costs of the inverse kinematics, per metre and per radian. An arm with six or more joints can have any pose, so both
-# count; one with five cannot, so there the rotation is only a preference (bias at 20 degrees of forced tilt: 0.1 mm).
+# count; one with five cannot, so there the rotation is only a preference (bias at 20 degrees of forced tilt: 0.3 mm).
 _ROTATION_COST = 0.3
-_ROTATION_PREFERENCE = 0.006
+_ROTATION_PREFERENCE = 0.01
 _POSTURE_COST = 1e-3
 _POSTURE_GAIN = 0.05  # the elbow drifts home slowly instead of jumping there in one step
+_STRETCH = 0.95  # share of its full length to which the folding part of a five-joint arm may be stretched
+_LEANS = 40  # steps in which the lean of its tool is looked for, over a quarter turn
 _DAMPING = 1e-8
 _LARGEST_STEP = 0.3  # rad; beyond it the linear model of the arm is not to be trusted
 _SMALLEST_STEP = 2e-3  # rad; the error left after a step that small is a few micrometres
@@ -66,6 +68,7 @@ class Kinematics:
             posture = mink.PostureTask(model, cost=_POSTURE_COST, gain=_POSTURE_GAIN)
             posture.set_target(arm.home)
             self._tasks.append(posture)
+        self._chain = _Chain.of(self._configuration, arm) if joints == 5 else None
         self._limits: list[mink.Limit] = [mink.ConfigurationLimit(model, gain=1.0)]
 
     def forward(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -73,6 +76,23 @@ class Kinematics:
         self._configuration.update(np.asarray(positions, dtype=np.float64))
         site = self._configuration.data.site(self.arm.tcp_site)
         return site.xpos.copy(), site.xmat.reshape(3, 3).copy()
+
+    def downward(self, position: FloatArray, yaw: float) -> FloatArray:
+        """(3, 3) rotation nearest to straight down, at `yaw` rad, that the arm can hold with its tool at `position` (3,).
+
+        An arm with six joints or more points straight down. One with five leans its tool outwards where it could not
+        reach otherwise; the lean is a continuous function of the position.
+        """
+        if self._chain is None:
+            return tool_down(yaw)
+        lean, bearing = self._chain.lean(position), self._chain.bearing(position)
+        axis = np.array([np.sin(bearing), -np.cos(bearing), 0.0])
+        return mink.SO3.exp(lean * axis).as_matrix() @ tool_down(yaw)
+
+    def bearing(self, position: FloatArray) -> float:
+        """Direction (rad about the vertical) in which the arm's first joint sees `position` (3,), base frame."""
+        first = np.zeros(3) if self._chain is None else self._chain.pan
+        return float(np.arctan2(position[1] - first[1], position[0] - first[0]))
 
     def solve(
         self, position: FloatArray, rotation: FloatArray | None, start: FloatArray, *, iterations: int = 20
@@ -150,6 +170,61 @@ class Kinematics:
         turn = mink.SO3.exp(np.asarray(action[3:6], dtype=np.float64)).as_matrix()
         goal = np.clip(position + action[:3], low, high)
         return self.solve(goal, turn @ rotation, commanded, iterations=3).positions, gripper
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Chain:
+    """Lengths of an arm that pans, folds in one vertical plane with three joints, and rolls its tool.
+
+    pan: (3,) point on the first axis. forward, height: of the second axis from there, and above the base.
+    folding: length of the two links after it. tool: from the fourth axis to the tool point.
+    """
+
+    pan: FloatArray
+    forward: float
+    height: float
+    folding: float
+    tool: float
+
+    @classmethod
+    def of(cls, configuration: mink.Configuration, arm: Embodiment) -> "_Chain":
+        """Measure the arm at home."""
+        configuration.update(arm.home)
+        data = configuration.data
+        pan, shoulder, elbow, wrist = (data.xanchor[configuration.model.joint(n).id] for n in arm.joint_names[:4])
+        tool = data.site(arm.tcp_site).xpos
+        # Joint anchors lie anywhere along their axes, so lengths are taken in the plane that the arm folds in.
+        bearing = float(np.arctan2(tool[1] - pan[1], tool[0] - pan[0]))
+        plane = np.array([[np.cos(bearing), np.sin(bearing), 0.0], [0.0, 0.0, 1.0]])
+        s, e, w, t = (plane @ (point - pan) for point in (shoulder, elbow, wrist, tool))
+        return cls(
+            pan=pan.copy(),
+            forward=float(s[0]),
+            height=float(shoulder[2]),
+            folding=float(np.linalg.norm(e - s) + np.linalg.norm(w - e)),
+            tool=float(np.linalg.norm(t - w)),
+        )
+
+    def bearing(self, position: FloatArray) -> float:
+        """Direction of `position` (3,) from the first axis, rad."""
+        return float(np.arctan2(position[1] - self.pan[1], position[0] - self.pan[0]))
+
+    def lean(self, position: FloatArray) -> float:
+        """Least angle (rad) from the vertical at which the folding part still reaches the tool's root."""
+        far = float(np.hypot(position[0] - self.pan[0], position[1] - self.pan[1])) - self.forward
+        angles = np.linspace(0.0, np.pi / 2, _LEANS)
+        roots = np.hypot(
+            far - self.tool * np.sin(angles), position[2] - self.height + self.tool * np.cos(angles)
+        )
+        missing = roots - _STRETCH * self.folding
+        within = np.flatnonzero(missing <= 0)
+        if not len(within):
+            return float(angles[int(np.argmin(missing))])
+        k = int(within[0])
+        if k == 0:
+            return 0.0
+        share = missing[k - 1] / (missing[k - 1] - missing[k])
+        return float(angles[k - 1] + share * (angles[k] - angles[k - 1]))
 
 
 def _bare_model(arm: Embodiment) -> mujoco.MjModel:

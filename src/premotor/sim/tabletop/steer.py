@@ -68,7 +68,8 @@ class Steer:
             turn: FloatArray = mink.SO3.from_matrix(tool_down(goal) @ rotation.T).log()
             turn *= min(1.0, 1.2 * _TURN[self.arm.name] * self._period / max(float(np.linalg.norm(turn)), 1e-9))
             return np.array([*step, *turn, waypoint.gripper])
-        solution = self._kinematics.solve(position + step - self.arm.mount, tool_down(goal), commanded, iterations=6)
+        place = position + step - self.arm.mount
+        solution = self._kinematics.solve(place, self._kinematics.downward(place, goal), commanded, iterations=6)
         speeds = (solution.positions - commanded) / self._period
         speeds /= max(1.0, float(np.max(np.abs(speeds) / (_JOINT_SHARE * self.arm.velocity))))
         change = _JOINT_SHARE * self.arm.acceleration * self._period
@@ -107,12 +108,10 @@ class Steer:
         elif self.arm.spec.action.frame == "base":
             wanted = yaw
         else:
-            wanted = yaw + wrap(self.bearing(following) - self.bearing(position))
+            wanted = yaw + wrap(self._bearing(following) - self._bearing(position))
         most = _TURN[self.arm.name]
         rate = float(np.clip(_NEAR * wrap(wanted - yaw) / self._period, -most, most))
         return yaw + float(np.clip(rate, spin - _TURN_CHANGE, spin + _TURN_CHANGE)) * self._period
 
-    def bearing(self, position: FloatArray) -> float:
-        """Direction (rad about the vertical) in which the arm's base sees a world position (3,)."""
-        base = self.arm.mount[:2] + (np.array([0.0388, 0.0]) if self.arm.name == "so101" else 0.0)
-        return math.atan2(position[1] - base[1], position[0] - base[0])
+    def _bearing(self, position: FloatArray) -> float:
+        return self._kinematics.bearing(position - self.arm.mount)
