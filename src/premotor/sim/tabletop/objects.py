@@ -215,7 +215,7 @@ def _add_foot(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
 
 def _add_cup(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     radius, half = measures.radius, measures.height / 2
-    _geom(body, _CYLINDER, (radius, half - _FOOT / 2), rgb, at=(0, 0, _FOOT / 2), mass=measures.mass)
+    _let_rest(_geom(body, _CYLINDER, (radius, half - _FOOT / 2), rgb, at=(0, 0, _FOOT / 2), mass=measures.mass))
     _add_foot(body, measures, rgb)
     inside = _tone(rgb, 0.35) if max(rgb) > 0.2 else (0.32, 0.32, 0.34)
     _geom(body, _CYLINDER, (radius * 0.80, 0.0004), inside, at=(0, 0, half), solid=False)
@@ -229,7 +229,8 @@ def _add_bottle(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     radius, height = measures.radius, measures.height
     trunk, top = 0.66 * height - _FOOT, height / 2
     neck = 0.34 * height
-    _geom(body, _CYLINDER, (radius, trunk / 2), rgb, at=(0, 0, _FOOT + trunk / 2 - top), mass=0.9 * measures.mass)
+    at = (0.0, 0.0, _FOOT + trunk / 2 - top)
+    _let_rest(_geom(body, _CYLINDER, (radius, trunk / 2), rgb, at=at, mass=0.9 * measures.mass))
     _add_foot(body, measures, rgb)
     _geom(body, _CYLINDER, (0.45 * radius, neck / 2), rgb, at=(0, 0, top - neck / 2), mass=0.1 * measures.mass)
     cap, lid = (0.25, 0.25, 0.27) if max(rgb) > 0.2 else (0.75, 0.75, 0.75), 0.06 * height
