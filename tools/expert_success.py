@@ -1,6 +1,6 @@
 """How often the expert solves the tabletop's tasks, through the guard, per family and arm.
 
-    python tools/expert_success.py --episodes 20 --families put_in pick_up --arms panda so101 --out results.json
+python tools/expert_success.py --episodes 20 --families put_in pick_up --arms panda so101 --out results.json
 """
 
 import argparse
@@ -79,7 +79,8 @@ def main() -> None:
             rows.append(row)
             print(
                 f"{arm:6} {family:19} success {row['success']:.2f}  steps {row['median_steps']} (to {row['longest']})  "
-                f"{row['ms_per_step']:.1f} ms/step  guard changed {row['guard_changed']:.1%}  failed {row['failed_seeds']}",
+                f"{row['ms_per_step']:.1f} ms/step  guard changed {row['guard_changed']:.1%}  "
+                f"failed {row['failed_seeds']}",
                 flush=True,
             )
     if arguments.out:

@@ -78,7 +78,7 @@ class Kinematics:
         return site.xpos.copy(), site.xmat.reshape(3, 3).copy()
 
     def downward(self, position: FloatArray, yaw: float) -> FloatArray:
-        """(3, 3) rotation nearest to straight down, at `yaw` rad, that the arm can hold with its tool at `position` (3,).
+        """(3, 3) rotation nearest to straight down, at `yaw` rad, that the arm can hold at tool `position` (3,).
 
         An arm with six joints or more points straight down. One with five leans its tool outwards where it could not
         reach otherwise; the lean is a continuous function of the position.
@@ -213,9 +213,7 @@ class _Chain:
         """Least angle (rad) from the vertical at which the folding part still reaches the tool's root."""
         far = float(np.hypot(position[0] - self.pan[0], position[1] - self.pan[1])) - self.forward
         angles = np.linspace(0.0, np.pi / 2, _LEANS)
-        roots = np.hypot(
-            far - self.tool * np.sin(angles), position[2] - self.height + self.tool * np.cos(angles)
-        )
+        roots = np.hypot(far - self.tool * np.sin(angles), position[2] - self.height + self.tool * np.cos(angles))
         missing = roots - _STRETCH * self.folding
         within = np.flatnonzero(missing <= 0)
         if not len(within):

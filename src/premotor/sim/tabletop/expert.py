@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from premotor.core.errors import WorldError
 from premotor.core.types import FloatArray
 from premotor.robots.embodiment import WORK_REGION
 from premotor.sim.tabletop import skills
@@ -80,12 +81,12 @@ def _put(view: View) -> Waypoint:
         yaw = skills.facing(view, aside) if float(np.linalg.norm(aside)) > 0.005 else None
         near = 0.5 * min(view.shape(target).inside)
         return skills.carry(view, name, spot, (target, *goal.objects), rim=rim, yaw=yaw, near=near)
-    near = [n for n in goal.objects if rests_in(view, n, target)]
-    stuck = [n for n in near if view.tool[2] < view.bottom(n) + 2 * view.half_height(n) + 0.01]
+    inside = [n for n in goal.objects if rests_in(view, n, target)]
+    stuck = [n for n in inside if view.tool[2] < view.bottom(n) + 2 * view.half_height(n) + 0.01]
     stuck = [n for n in stuck if math.hypot(*(view.pose(n)[0] - view.tool)[:2]) < 0.03]
     if stuck:
         return skills.retreat(view, stuck[0])
-    return skills.rest(view) if name in near else skills.grasp(view, name)
+    return skills.rest(view) if name in inside else skills.grasp(view, name)
 
 
 def _stack(view: View) -> Waypoint:
@@ -130,7 +131,7 @@ def _open_part(view: View) -> tuple[FloatArray, FloatArray]:
     """World centre (2,) and half extents (2,) of the open part of the drawer as it stands now."""
     drawer = view.world.episode.drawer
     if drawer is None:
-        raise ValueError("the drawer families have a drawer")
+        raise WorldError("the episode has no drawer, but its goal is about one; sample episodes with sample()")
     unit = view.pose("drawer_unit")[0]
     stands_out = max(0.0, view.world.drawer_opening() * DRAWER.travel)
     front = float(unit[0]) - DRAWER.length / 2 - stands_out
@@ -169,7 +170,7 @@ def _place_on_table(view: View, name: str) -> FloatArray:
 def _target(view: View) -> str:
     target = view.world.episode.goal.target
     if target is None:
-        raise ValueError(f"{view.world.episode.goal.family} has a target")
+        raise WorldError(f"a goal of {view.world.episode.goal.family} needs a target; sample episodes with sample()")
     return target
 
 

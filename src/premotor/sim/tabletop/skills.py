@@ -10,7 +10,19 @@ from premotor.sim.tabletop.steer import Waypoint, wrap
 from premotor.sim.tabletop.success import edge_distance
 from premotor.sim.tabletop.view import View
 
-__all__ = ["carry", "close_drawer", "facing", "free_spot", "grasp", "hold_up", "open_drawer", "push", "rest", "retreat", "rests_in"]
+__all__ = [
+    "carry",
+    "close_drawer",
+    "facing",
+    "free_spot",
+    "grasp",
+    "hold_up",
+    "open_drawer",
+    "push",
+    "rest",
+    "rests_in",
+    "retreat",
+]
 
 _LOOSE = 0.024  # metres that the open gripper is wider than what it is about to grasp
 _TIGHT = 0.014  # the same inside a container or the drawer

@@ -99,9 +99,7 @@ class Steer:
         wanted *= min(1.0, waypoint.speed / max(float(np.linalg.norm(wanted)), 1e-9))
         return _approach(velocity, wanted, _CHANGE) * self._period
 
-    def _yaw(
-        self, waypoint: Waypoint, yaw: float, position: FloatArray, following: FloatArray, spin: float
-    ) -> float:
+    def _yaw(self, waypoint: Waypoint, yaw: float, position: FloatArray, following: FloatArray, spin: float) -> float:
         """Yaw after this step. Where none is asked for, an arm with five joints lets it turn with its base."""
         if waypoint.yaw is not None:
             wanted = waypoint.yaw
