@@ -41,9 +41,15 @@ def test_run_achieves_the_task_and_leaves_a_strip_a_film_and_the_outcome(
 def test_run_says_when_the_task_was_not_achieved(premotor: Run, tmp_path: Path) -> None:
     if not (SHIPPED / "manifest.json").exists():
         pytest.skip("no bundle is shipped yet")
-    # Who plans once and then never again cannot do it: the plan ends after half a second.
-    said = premotor("run", "open the drawer", "--replan-every", "100000", "--out", "o")
-    assert json.loads((tmp_path / "o" / "outcome.json").read_text())["success"] is (said.returncode == 0)
+    from premotor.models import bundle
+
+    shipped = bundle.load(SHIPPED)
+    untrained = shipped.system.config.build()
+    bundle.save(tmp_path / "b", untrained, shipped.system.config, shipped.codecs, SHIPPED, {})
+    said = premotor("run", "open the drawer", "--policy", "b", "--out", "o")
+    assert said.returncode == 1
+    assert "not achieved" in said.stdout
+    assert json.loads((tmp_path / "o" / "outcome.json").read_text())["success"] is False
 
 
 def test_a_bundle_of_another_robot_is_refused_by_name(premotor: Run, tmp_path: Path) -> None:
