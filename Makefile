@@ -57,7 +57,7 @@ bench: $(READY) ## measure speeds; each script in benchmarks/ writes a results/*
 results: $(READY) ## measure everything that the README quotes, then rewrite its table
 	@$(MAKE) --no-print-directory bench
 	@echo "premotor: evaluating every family, arm and split"
-	@$(BIN)/premotor eval --out results $(ARGS)
+	@$(BIN)/premotor eval --protocol full --out results $(ARGS)
 	@$(BIN)/python tools/readme_results.py
 
 lock: $(READY) ## pin what .venv holds of the declared dependencies in requirements.lock

@@ -1,6 +1,7 @@
 """`premotor info`: what a bundle or a dataset is, checked while looking."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,9 +80,7 @@ def _bundle(folder: Path) -> int:
     out.print("\n[bold]configuration[/]")
     out.print(facts((name, _brief(value)) for name, value in manifest["config"].items()))
     out.print("\n[bold]how it was made[/]")
-    out.print(
-        facts((str(name), _brief(value)) for name, value in loaded.lineage.items()) if loaded.lineage else "unknown"
-    )
+    out.print(facts(_flat(loaded.lineage)) if loaded.lineage else "unknown")
     return 0
 
 
@@ -157,6 +156,15 @@ def _spec(spec: EmbodimentSpec) -> Any:
             ("hold", action.hold.replace("_", " ")),
         ]
     )
+
+
+def _flat(facts_: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Nested facts as one list with dotted names."""
+    for name, value in facts_.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", _brief(value)
 
 
 def _brief(value: Any) -> str:

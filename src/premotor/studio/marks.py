@@ -51,7 +51,7 @@ def _glow(heat: FloatArray, size: int) -> Picture.Image:
     """Opacity of the colour: the heat relative to its peak, never so strong that the thing itself is hidden."""
     peak = float(heat.max())
     level = np.sqrt(np.clip(heat / peak, 0.0, 1.0)) if np.isfinite(peak) and peak > 0 else np.zeros_like(heat)
-    return Picture.fromarray((level * 120).astype(np.uint8)).resize((size, size), Picture.Resampling.BICUBIC)
+    return Picture.fromarray((level * 80).astype(np.uint8)).resize((size, size), Picture.Resampling.BICUBIC)
 
 
 def _ring(picture: Picture.Image, m: Mark) -> None:
