@@ -26,6 +26,7 @@ __all__ = [
 
 _LOOSE = 0.024  # metres that the open gripper is wider than what it is about to grasp
 _TIGHT = 0.014  # the same inside a container or the drawer
+_EFFORT = 0.25  # cost of a radian that the hand is turned from its comfortable direction
 _PUSHED = 0.014  # gap in metres at which a pushed thing is near enough
 _SIDE = np.array([1.0, 1.0, 0.0])
 
@@ -99,7 +100,15 @@ def grasp_yaw(view: View, name: str, width: float) -> float:
         options = [math.radians(k) for k in range(-180, 180, 15)]
         if view.hand.fixed is not None:
             options = [view.bearing_of(position) + turn for turn in options]
-    return min((wrap(option) for option in options), key=lambda yaw: _cost(view, name, position, yaw, width))
+    bearing = view.bearing_of(position)
+    best, least = 0.0, math.inf
+    for yaw in sorted((wrap(option) for option in options), key=lambda yaw: abs(wrap(yaw - bearing))):
+        if _EFFORT * abs(wrap(yaw - bearing)) >= least:
+            break  # those that follow are turned further still
+        cost = _cost(view, name, position, yaw, width)
+        if cost < least:
+            best, least = yaw, cost
+    return best
 
 
 def _cost(view: View, name: str, position: FloatArray, yaw: float, width: float) -> float:
@@ -118,7 +127,7 @@ def _cost(view: View, name: str, position: FloatArray, yaw: float, width: float)
     gaps, _ = view.gaps(fingers, (name, *inside))
     crowding = float(np.maximum(0.013 - gaps, 0.0).sum()) * 100.0
     crowding += _palm_cost(view, position, closing, (name, *inside))
-    return crowding + 0.25 * abs(turn) + 0.06 * abs(wrap(yaw - view.yaw))
+    return crowding + _EFFORT * abs(turn) + 0.06 * abs(wrap(yaw - view.yaw))
 
 
 def _palm_cost(view: View, position: FloatArray, closing: FloatArray, exclude: tuple[str, ...]) -> float:
