@@ -111,6 +111,30 @@ def test_a_policy_that_sees_gets_full_batches_in_fixed_places(monkeypatch: pytes
     assert all(result.held + result.stopped == 0 for result in results)
 
 
+def test_a_row_of_the_network_does_not_depend_on_the_other_rows() -> None:
+    import torch
+
+    from premotor.models.batch import Inputs
+    from premotor.models.systems.premotor import PremotorConfig
+
+    torch.manual_seed(0)
+    config = PremotorConfig(embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6))
+    system, full = config.build().eval(), config.fake_inputs(8)
+    wanted = system.sample(full)
+    for row in range(8):
+        # The same row in the same place, with copies of another around it.
+        pick = torch.full((8,), (row + 3) % 8)
+        pick[row] = row
+        other = Inputs(
+            images={name: image[pick] for name, image in full.images.items()},
+            words=full.words[pick],
+            words_mask=full.words_mask[pick],
+            state=full.state[pick],
+            embodiment=full.embodiment[pick],
+        )
+        assert torch.equal(system.sample(other)[row], wanted[row])
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

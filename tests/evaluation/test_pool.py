@@ -6,6 +6,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -59,7 +60,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[Script]], No
             self._crew[ours] = pool_module._Worker(
                 process=FakeProcess(),  # type: ignore[arg-type]
                 pipe=ours,
-                heard=pool_module.time.monotonic(),
+                heard=time.monotonic(),
             )
 
         monkeypatch.setattr(pool_module._Pool, "_start", start)
@@ -193,12 +194,11 @@ def test_an_episode_that_cannot_be_built_is_reported_and_its_lane_is_free_again(
     impossible = Job(cell=type(job.cell)(embodiment="panda", family="open_drawer", split="slip"), seed=0)
     lanes = Lanes(HOLD)
     lanes.begin(impossible)
-    assert lanes.busy
     (done,) = lanes.round()
     assert done.result.job == impossible
     assert "WorldError" in (done.result.error or "")
-    assert not lanes.busy
     assert lanes.free == tuple(range(8))
+    assert not lanes.busy
 
 
 def test_a_lane_takes_one_episode_at_a_time() -> None:

@@ -79,6 +79,11 @@ class Lanes:
         """Whether a round has anything to do."""
         return len(self.free) < len(self._lanes) or bool(self._refused)
 
+    def close(self) -> None:
+        """Free what the worlds hold."""
+        for lane in self._lanes:
+            lane.close()
+
     def begin(self, job: Job) -> None:
         """Build the episode's world in its lane, which must be free. What cannot be built, the next round reports."""
         lane = self._lanes[row_of(job, self._setup.width)]
@@ -195,6 +200,11 @@ class _Lane:
         run = self.run = _Run(job=job, runner=runner, result=result, observation=observation, film=film)
         run.wall_s = time.perf_counter() - start
         return None
+
+    def close(self) -> None:
+        """Free what the worlds hold."""
+        for world, _ in self._kept.values():
+            world.close()
 
     def walk(self, plan: ActionChunk, share: float) -> Done | None:
         """Follow a plan until the next one is due or the episode is over; then say what became of it."""

@@ -26,7 +26,7 @@ from premotor.sim.tabletop.expert import Expert
 from premotor.sim.tabletop.sample import swapped
 from premotor.sim.tabletop.world import TabletopWorld
 
-__all__ = ["Choice", "Control", "ExpertPolicy", "HoldStill", "Player", "chosen", "player"]
+__all__ = ["Batch", "Choice", "Control", "ExpertPolicy", "HoldStill", "Player", "chosen", "player"]
 
 Control = Literal["none", "blind", "deaf"]
 Batch = Callable[[Sequence[Observation], Sequence[TabletopWorld]], list[ActionChunk]]

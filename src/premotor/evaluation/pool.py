@@ -173,8 +173,9 @@ def _work(pipe: "Connection[object, object]", setup: LaneSetup) -> None:
     """A worker's life: ask for jobs, step the lanes, say what became of them."""
     # Ctrl-C reaches every process of the terminal; what to do about it is the parent's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lanes = Lanes(setup)
     try:
-        _serve(pipe, Lanes(setup))
+        _serve(pipe, lanes)
     except (BrokenPipeError, EOFError, ConnectionResetError):
         return  # the parent is gone, and nobody is left to tell
     except Failure as failure:
@@ -183,6 +184,8 @@ def _work(pipe: "Connection[object, object]", setup: LaneSetup) -> None:
     except Exception as error:
         pipe.send(Crash(None, _told(error)))
         raise
+    finally:
+        lanes.close()
 
 
 def _serve(pipe: "Connection[object, object]", lanes: Lanes) -> None:
