@@ -13,7 +13,7 @@ from premotor.studio.live import LivePage, Request, State
 from premotor.studio.minds import call
 from premotor.studio.rollout import Glimpse, Outcome, Stage, carry_on, now_on_the_table
 
-__all__ = ["Play"]
+__all__ = ["Play", "Scene"]
 
 Scene = Callable[[str, int], Episode]
 """A scene in which an instruction makes sense, for a seed; raises InstructionError where there can be none."""
