@@ -116,7 +116,11 @@ def load(folder: Path) -> Bundle:
     except (TypeError, RuntimeError, ValueError, KeyError) as misfit:
         raise BundleError(f"bundle {folder} does not fit this premotor: {misfit}") from misfit
     return Bundle(
-        system=system.eval(), codecs=codecs, text=TextEncoder(folder), lineage=manifest["lineage"], digest=manifest["digest"]
+        system=system.eval(),
+        codecs=codecs,
+        text=TextEncoder(folder),
+        lineage=manifest["lineage"],
+        digest=manifest["digest"],
     )
 
 

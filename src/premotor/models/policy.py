@@ -13,6 +13,7 @@ from premotor.models.batch import Inputs
 from premotor.models.bundle import Bundle
 from premotor.models.language.minilm import TextEncoder
 from premotor.models.systems.premotor import Output, Premotor
+from premotor.models.vision.cnn import folded
 
 __all__ = ["Belief", "NativePolicy", "inputs_of"]
 
@@ -37,7 +38,7 @@ class NativePolicy:
     def __init__(self, bundle: Bundle, embodiment: str) -> None:
         """Raises BundleError when the bundle does not know this robot."""
         self._codec = bundle.codec(embodiment)
-        self._system, self._text = bundle.system, bundle.text
+        self._system, self._text = folded(bundle.system), bundle.text
         self.beliefs: list[Belief] = []
 
     @property

@@ -6,7 +6,7 @@ from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
 from premotor.training.train import Recipe, Round
 
-__all__ = ["RECIPES", "tiny"]
+__all__ = ["RECIPES", "tabletop", "tiny"]
 
 
 def tiny() -> Recipe:
@@ -23,5 +23,15 @@ def tiny() -> Recipe:
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"tiny": tiny}
+def tabletop() -> Recipe:
+    """The shipped policy: both arms, all ten families; still pictures to point, episodes to act, two corrections."""
+    rounds = (
+        Round(episodes=24, learner=False, until=2000),
+        Round(episodes=10, learner=True, until=3000),
+        Round(episodes=10, learner=True, until=3800),
+    )
+    return Recipe(name="tabletop", rounds=rounds, scenes=750, learn=LearnConfig(steps=rounds[-1].until))
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {"tabletop": tabletop, "tiny": tiny}
 """Every recipe by its name on the command line."""

@@ -18,18 +18,14 @@ from premotor.control.loop import EpisodeRunner
 from premotor.core.types import ActionChunk, FloatArray, Image, Observation
 from premotor.robots.embodiment import embodiment
 from premotor.safety.guard import Guard
-from premotor.sim.tabletop.episode import Disturbance, Episode, Family
+from premotor.sim.tabletop.episode import Disturbance, Episode
 from premotor.sim.tabletop.expert import Expert
-from premotor.sim.tabletop.language import render
 from premotor.sim.tabletop.sample import MOVED_FAMILIES, SLIP_FAMILIES, sample
-from premotor.sim.tabletop.vocabulary import vocabulary
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
-from premotor.training.store import REFERENCES, Demonstration, write_shard
+from premotor.training.grounding import Cell, labels, wordings
+from premotor.training.store import Demonstration, write_shard
 
-__all__ = ["BatchPolicy", "CollectConfig", "Cell", "collect_shard"]
-
-Cell = tuple[Family, int]
-"""A family and a seed of the train split."""
+__all__ = ["BatchPolicy", "CollectConfig", "collect_shard"]
 
 
 class BatchPolicy(Protocol):
@@ -128,7 +124,7 @@ class _Recording:
         steps = {k: np.array(v) for k, v in self._steps.items()}
         return Demonstration(
             embodiment=self._world.embodiment.name,
-            instructions=_wordings(self._episode, self._rng, self._config.wordings),
+            instructions=wordings(self._episode, self._rng, self._config.wordings),
             family=self._episode.family,
             success=self._runner.succeeded,
             images={c: np.stack(f) for c, f in self._frames.items()},
@@ -141,17 +137,7 @@ class _Recording:
         seen = world.observe()
         for camera in CAMERAS:
             self._frames[camera].append(seen.images[camera])
-        points, visible = np.zeros((len(CAMERAS), REFERENCES, 2)), np.zeros((len(CAMERAS), REFERENCES), bool)
-        places, named = np.zeros((REFERENCES, 3)), np.zeros(REFERENCES, bool)
-        for r, name in enumerate(self._expert.focus()):
-            if name is None:
-                continue
-            position, named[r] = world.position(name), True
-            places[r] = position - world.embodiment.mount
-            for c, camera in enumerate(CAMERAS):
-                u, v, depth = world.project(camera, position)
-                points[c, r], visible[c, r] = (u, v), depth > 0 and 0 <= u <= 1 and 0 <= v <= 1
-        for key, value in {"at": tick, "points": points, "seen": visible, "places": places, "named": named}.items():
+        for key, value in ({"at": tick} | labels(world, self._expert.focus())).items():
             self._rows[key].append(value)
 
     def _hand_over(self) -> None:
@@ -217,12 +203,6 @@ def _disturbed(episode: Episode, rng: np.random.Generator, share: float) -> Epis
         kind="moved" if kind == "moved" else "slip", thing=thing, dx=reach * np.cos(angle), dy=reach * np.sin(angle)
     )
     return dataclasses.replace(episode, disturbance=wrong)
-
-
-def _wordings(episode: Episode, rng: np.random.Generator, count: int) -> tuple[str, ...]:
-    words = vocabulary(episode.split)
-    others = (render(episode.goal, episode.things, episode.drawer, rng, words) for _ in range(count - 1))
-    return (episode.instruction, *others)
 
 
 def _push(world: TabletopWorld, rng: np.random.Generator) -> FloatArray:

@@ -38,17 +38,25 @@ class LearnConfig:
     clip: float = 1.0
     colour: float = 0.15
     state_noise: float = 0.02
+    stills: float = 0.4
     seed: int = 0
 
 
 class Batches:
-    """Draws batches from a store's table; robots and families are drawn by the square root of their share."""
+    """Draws batches from a store's table; robots and families are drawn by the square root of their share.
+
+    `stills` of the draws are frames without an action label, where there are any.
+    """
 
     def __init__(self, store: Store, table: Table, words: list[list[Tensor]], config: LearnConfig) -> None:
         self._store, self._table, self._words, self._config = store, table, words, config
-        group = table.embodiment * len(store.families) + table.family
-        counts = np.bincount(group)
-        self._cumulative = np.cumsum(1.0 / np.sqrt(counts[group]))
+        still = ~table.weight[:, 0, 0]
+        group = (table.embodiment * len(store.families) + table.family) * 2 + still
+        chance = 1.0 / np.sqrt(np.bincount(group)[group])
+        if still.any() and not still.all():
+            chance[still] *= config.stills / chance[still].sum()
+            chance[~still] *= (1 - config.stills) / chance[~still].sum()
+        self._cumulative = np.cumsum(chance)
 
     def __getitem__(self, step: int) -> tuple[Inputs, Targets]:
         """The batch of one step."""

@@ -141,14 +141,14 @@ class Store:
         return actions, np.concatenate([d.state[d.at] for d in mine]), valid
 
     def table(self, codecs: Mapping[str, Codec], horizon: int) -> Table:
-        """Normalise every frame's state and chunk with its robot's codec. Frames without a label are left out."""
+        """Normalise every frame's state and chunk with its robot's codec. Frames that teach nothing are left out."""
         wide_s = max(d.state.shape[1] for d in self.demonstrations)
         wide_a = max(d.action.shape[1] for d in self.demonstrations)
         columns: dict[str, list[NDArray[np.generic]]] = {name: [] for name in Table.__slots__}
         for demonstration, (shard, row) in zip(self.demonstrations, self._where, strict=True):
             d, codec = demonstration, codecs[demonstration.embodiment]
             actions, valid = _windows(d, horizon)
-            keep = valid[:, 0]
+            keep = valid[:, 0] | d.named.any(1)
             count = int(keep.sum())
             states = d.state[d.at][keep]
             encoded = codec.encode_actions(actions[keep], states)

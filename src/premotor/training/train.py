@@ -32,7 +32,8 @@ from premotor.models.systems.premotor import PremotorConfig
 from premotor.robots.embodiment import embodiment
 from premotor.sim.tabletop.episode import FAMILIES, Family
 from premotor.sim.tabletop.world import CAMERAS
-from premotor.training.collect import Cell, CollectConfig, collect_shard
+from premotor.training.collect import CollectConfig, collect_shard
+from premotor.training.grounding import Cell, collect_scenes
 from premotor.training.learn import Batches, LearnConfig, Learner
 from premotor.training.store import Store
 
@@ -42,7 +43,8 @@ Report = Callable[[str, int, int, Mapping[str, float]], None]
 """Hears progress: stage, done, total, latest numbers."""
 
 _CHECKPOINT_EVERY = 250
-_SHARD = 10
+_SHARD, _SCENE_SHARD = 10, 100
+_SCENE_SEEDS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,12 +58,17 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """Everything that decides a training run. Seeds count up from `first_seed`, all of the train split."""
+    """Everything that decides a training run. Seeds count up from `first_seed`, all of the train split.
+
+    scenes: per family and arm, seen in `looks` still pictures each, for grounding alone; their seeds start at a million.
+    """
 
     name: str
     arms: tuple[str, ...] = ("panda", "so101")
     families: tuple[Family, ...] = FAMILIES
     rounds: tuple[Round, ...] = ()
+    scenes: int = 0
+    looks: int = 2
     model: Mapping[str, Any] = field(default_factory=dict)
     learn: LearnConfig = field(default_factory=LearnConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
@@ -88,6 +95,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         "families": recipe.families,
         "trainable parameters": weights,
         "demonstrations": episodes,
+        "stills": recipe.scenes * recipe.looks * len(recipe.arms) * len(recipe.families),
         "rounds": [dataclasses.asdict(r) for r in recipe.rounds],
         "optimiser steps": recipe.learn.steps,
         "samples": recipe.learn.steps * recipe.learn.batch,
@@ -117,9 +125,11 @@ def train(
                 bundle.save(out / f"learner-{index}", learner.average, learner.system.config, codecs, text, {})
             _collect(recipe, index, out, workers, report)
             folders = [out / "data" / f"round-{i}" for i in range(index + 1)]
+            folders += [out / "data" / "scenes"] if recipe.scenes else []
             store = Store(folders, CAMERAS, recipe.arms)
             codecs = _load_codecs(out) if (out / "codecs.json").is_file() else _fit_codecs(store, recipe, out)
             table = store.table(codecs, learner.system.config.horizon)
+            encoder.prepare(wording for wordings in store.texts for wording in wordings)
             words = [[encoder.features(wording) for wording in wordings] for wordings in store.texts]
             batches = Batches(store, table, words, recipe.learn)
             try:
@@ -158,14 +168,20 @@ def _fingerprint(recipe: Recipe) -> str:
 
 
 def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report) -> None:
-    jobs = list(_jobs(recipe, index))
-    folder = out / "data" / f"round-{index}"
-    jobs = [job for job in jobs if not (folder / job[0]).exists()]
+    first = recipe.first_seed + sum(r.episodes for r in recipe.rounds[:index])
     driver = out / f"learner-{index}" if recipe.rounds[index].learner else None
+    jobs = [
+        partial(_drive, out / "data" / f"round-{index}", *job, recipe.collect, driver)
+        for job in _jobs(recipe, first, recipe.rounds[index].episodes, _SHARD)
+    ]
+    jobs += [
+        partial(collect_scenes, out / "data" / "scenes", *job, recipe.looks)
+        for job in _jobs(recipe, _SCENE_SEEDS + recipe.first_seed, recipe.scenes, _SCENE_SHARD)
+    ]
     context = multiprocessing.get_context("spawn")
     kept = tried = 0
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        futures = [pool.submit(_run_job, folder, *job, recipe.collect, driver) for job in jobs]
+        futures = [pool.submit(job) for job in jobs]
         try:
             for done, future in enumerate(as_completed(futures), start=1):
                 good, cells = future.result()
@@ -176,16 +192,15 @@ def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report
             raise
 
 
-def _jobs(recipe: Recipe, index: int) -> Iterator[tuple[str, str, list[Cell]]]:
-    first = recipe.first_seed + sum(r.episodes for r in recipe.rounds[:index])
-    for start in range(0, recipe.rounds[index].episodes, _SHARD):
-        seeds = range(first + start, first + min(start + _SHARD, recipe.rounds[index].episodes))
+def _jobs(recipe: Recipe, first: int, count: int, size: int) -> Iterator[tuple[str, str, list[Cell]]]:
+    for start in range(first, first + count, size):
+        seeds = range(start, min(start + size, first + count))
         for arm in recipe.arms:
             for family in recipe.families:
-                yield f"{arm}-{family}-{seeds[0]:06d}", arm, [(family, seed) for seed in seeds]
+                yield f"{arm}-{family}-{start:07d}", arm, [(family, seed) for seed in seeds]
 
 
-def _run_job(
+def _drive(
     folder: Path, name: str, arm: str, cells: list[Cell], config: CollectConfig, driver: Path | None
 ) -> tuple[int, int]:
     learner = None if driver is None else NativePolicy(bundle.load(driver), arm)

@@ -5,6 +5,7 @@ Features of an instruction are computed once and kept, so at run time language c
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 48
 WEIGHTS, VOCABULARY = "text.safetensors", "tokenizer.json"
 _LAYERS, _HEADS = 6, 12
+_BATCH = 64
 
 
 class TextEncoder:
@@ -47,32 +49,49 @@ class TextEncoder:
             raise BundleError(f"text encoder in {folder}: missing or unknown tensors {wrong[:5]}; restore the bundle")
         self._cache: dict[str, Tensor] = {}
 
-    @torch.no_grad()
     def features(self, instruction: str) -> Tensor:
         """(L, 384) features of one instruction, L <= 48."""
         if instruction not in self._cache:
-            ids = torch.tensor(self._tokenizer.encode(instruction.lower().strip()).ids)
-            self._cache[instruction] = self._encode(ids)
+            self.prepare([instruction])
         return self._cache[instruction]
 
+    @torch.no_grad()
+    def prepare(self, instructions: Iterable[str]) -> None:
+        """Put many instructions into the cache; those of one length go through the network together."""
+        lengths: dict[int, list[tuple[str, list[int]]]] = {}
+        for text in dict.fromkeys(instructions):
+            if text not in self._cache:
+                ids = self._tokenizer.encode(text.lower().strip()).ids
+                lengths.setdefault(len(ids), []).append((text, ids))
+        for group in lengths.values():
+            for start in range(0, len(group), _BATCH):
+                part = group[start : start + _BATCH]
+                encoded = self._encode(torch.tensor([ids for _, ids in part]))
+                self._cache.update({text: row.clone() for (text, _), row in zip(part, encoded, strict=True)})
+
     def batch(self, instructions: list[str]) -> tuple[Tensor, Tensor]:
-        """(B, L, 384) features padded to the longest, (B, L) True where real."""
+        """(B, 48, 384) padded features, (B, 48) True where real.
+
+        Always of one length: the last bits of a product depend on its shape, and what one instruction gives must not
+        depend on which others it shares a batch with.
+        """
         rows = [self.features(text) for text in instructions]
         words = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        words = F.pad(words, (0, 0, 0, MAX_TOKENS - words.shape[1]))
         lengths = torch.tensor([len(row) for row in rows])
         return words, torch.arange(words.shape[1])[None] < lengths[:, None]
 
     def _encode(self, ids: Tensor) -> Tensor:
-        w, length = self._weights, len(ids)
+        w, (count, length) = self._weights, ids.shape
         x = w["embeddings.word_embeddings.weight"][ids] + w["embeddings.position_embeddings.weight"][:length]
         x = self._norm(x + w["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
         for index in range(_LAYERS):
             at = f"encoder.layer.{index}."
             q, k, v = (
-                self._linear(x, f"{at}attention.self.{part}").view(length, _HEADS, -1).transpose(0, 1)
+                self._linear(x, f"{at}attention.self.{part}").view(count, length, _HEADS, -1).transpose(1, 2)
                 for part in ("query", "key", "value")
             )
-            read = F.scaled_dot_product_attention(q, k, v).transpose(0, 1).reshape(length, -1)
+            read = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(count, length, -1)
             x = self._norm(x + self._linear(read, f"{at}attention.output.dense"), f"{at}attention.output.LayerNorm")
             wide = F.gelu(self._linear(x, f"{at}intermediate.dense"))
             x = self._norm(x + self._linear(wide, f"{at}output.dense"), f"{at}output.LayerNorm")

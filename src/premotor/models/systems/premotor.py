@@ -106,6 +106,8 @@ class Premotor(nn.Module):
         seen = len(c.cameras) * REFERENCES * (c.fine + 3)
         self.places = nn.Sequential(nn.Linear(seen + c.width, 256), nn.GELU(), nn.Linear(256, REFERENCES * 3))
         features = seen + c.width + c.slots * c.width + REFERENCES * 3
+        # Image points, metres and slots have very different spreads; the head must not have to find that out.
+        self.level = nn.BatchNorm1d(features)
         self.head = RegressionHead(features, c.head_width, c.head_blocks, c.horizon, kinds * max(c.action_dims))
 
     def forward(self, inputs: Inputs) -> Output:
@@ -126,7 +128,7 @@ class Premotor(nn.Module):
             found += [said.uv.flatten(1) * 2 - 1, said.seen.sigmoid(), said.features.flatten(1)]
         seen = torch.cat(found, -1)
         places = self.places(seen)
-        features = torch.cat([seen, slots.flatten(1), places.detach()], -1)
+        features = self.level(torch.cat([seen, slots.flatten(1), places.detach()], -1))
         # The head predicts for every robot; the row's own robot is picked.
         every = self.head(features).view(len(features), c.horizon, len(c.embodiments), -1)
         actions = every[torch.arange(len(every)), :, inputs.embodiment]

@@ -4,10 +4,16 @@ The stem cuts the image into 4x4 patches at once, so no convolution ever runs at
 of the time of a usual network goes. BatchNorm is used because it folds into the convolutions at inference.
 """
 
+import copy
+from typing import TypeVar
+
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["PyramidEncoder"]
+__all__ = ["PyramidEncoder", "folded"]
+
+_Net = TypeVar("_Net", bound=nn.Module)
 
 
 def _conv(inside: int, outside: int, kernel: int, stride: int) -> nn.Sequential:
@@ -41,3 +47,14 @@ class PyramidEncoder(nn.Module):
         coarse = self.deep(middle)
         up = F.interpolate(self.down(coarse), scale_factor=2, mode="nearest")
         return self.mix(self.lateral(middle) + up), coarse
+
+
+def folded(network: _Net) -> _Net:
+    """A copy for inference: every BatchNorm that follows a convolution is folded into it."""
+    network = copy.deepcopy(network).eval()
+    for part in network.modules():
+        if isinstance(part, nn.Sequential) and len(part) > 1:
+            conv, norm = part[0], part[1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                part[0], part[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return network

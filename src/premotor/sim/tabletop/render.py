@@ -1,5 +1,6 @@
 """Draws the cameras of a compiled scene: one GL context for a world's life, both pictures in one read."""
 
+import atexit
 import os
 import sys
 import weakref
@@ -17,7 +18,7 @@ __all__ = ["Renderer"]
 
 _T = TypeVar("_T", bound=np.generic)
 _MAX_GEOMS = 600
-_PACKAGES = "libegl1 and libgl1-mesa-dri"
+_PACKAGES = "libegl1, libgl1-mesa-dri and libopengl0"
 
 
 def _gl_context(width: int, height: int) -> Any:
@@ -96,6 +97,7 @@ class Renderer:
     def close(self) -> None:
         """Give the GL context back; the next drawing would make a new one."""
         if self._free is not None:
+            atexit.unregister(self._free)
             self._free()
         self._gl = self._context = self._scene = self._free = None
 
@@ -146,6 +148,8 @@ class Renderer:
         scene.flags[:] = 0
         scene.flags[mujoco.mjtRndFlag.mjRND_CULL_FACE] = 1
         # Contexts must be freed before the interpreter takes the GL library down, also when nobody called close.
+        # atexit runs what was registered last first, so this comes before mujoco's own; a finalizer's own turn may not.
         self._free = weakref.finalize(self, _free, gl, context)
+        atexit.register(self._free)
         self._gl, self._context, self._scene = gl, context, scene
         return gl, context, scene

@@ -111,7 +111,7 @@ class TabletopWorld:
         data.qpos[loaded.joint_qpos] = self.embodiment.home
         data.ctrl[loaded.joint_actuators] = self.embodiment.home
         data.ctrl[loaded.gripper_actuator] = self.embodiment.gripper_open
-        loaded.open_gripper()
+        loaded.set_gripper()
         if episode.drawer is not None:
             data.qpos[loaded.drawer_qpos] = episode.drawer.opening * DRAWER.travel
         mujoco.mj_step(model, data, _SETTLE_STEPS)
@@ -143,6 +143,15 @@ class TabletopWorld:
     def segment_names(self) -> tuple[str, ...]:
         """What the numbers in `segments` mean: "" (table and beyond), "robot", the things in order, "drawer"."""
         return self._loaded.segment_names
+
+    def observe_state(self) -> FloatArray:
+        """Proprioception (S,) alone, in the order of the spec's state; costs no rendering."""
+        loaded = self._loaded
+        parts = [loaded.data.qpos[loaded.joint_qpos], np.array([self._gripper()])]
+        if len(self.spec.state) > len(loaded.joint_qpos) + 1:
+            position, rotation = self.tool()
+            parts += [position - self.embodiment.mount, rotation[:, 0], rotation[:, 1]]
+        return np.concatenate(parts)
 
     def joint_state(self) -> JointState:
         """The arm's joints and gripper, measured."""
@@ -276,6 +285,16 @@ class TabletopWorld:
         thing = self.thing(name)
         return float(self.pose(name)[0][2]) - shape(thing.kind, thing.size).height / 2
 
+    def pose_arm(self, positions: FloatArray, gripper: float) -> None:
+        """Put the arm at joints (J,) and the gripper at a ratio, at rest; nothing else moves."""
+        loaded = self._loaded
+        loaded.data.qpos[loaded.joint_qpos] = positions
+        loaded.data.ctrl[loaded.joint_actuators] = positions
+        loaded.data.ctrl[loaded.gripper_actuator] = self._native_gripper(gripper)
+        loaded.set_gripper()
+        loaded.data.qvel[loaded.joint_dofs] = 0.0
+        self._refresh()
+
     def place(self, name: str, position: FloatArray, yaw: float | None = None) -> None:
         """Put a thing at world `position` (3,) at rest; upright and turned by `yaw` rad where that is given."""
         loaded = self._loaded
@@ -354,15 +373,6 @@ class TabletopWorld:
         # A position servo's length is its joint's coordinate, in the unit of its control.
         return self._ratio(float(self.data.actuator_length[self._loaded.gripper_actuator]))
 
-    def observe_state(self) -> FloatArray:
-        """Proprioception (S,) alone, in the order of the spec's state; costs no rendering."""
-        loaded = self._loaded
-        parts = [loaded.data.qpos[loaded.joint_qpos], np.array([self._gripper()])]
-        if len(self.spec.state) > len(loaded.joint_qpos) + 1:
-            position, rotation = self.tool()
-            parts += [position - self.embodiment.mount, rotation[:, 0], rotation[:, 1]]
-        return np.concatenate(parts)
-
 
 class _Loaded:
     """One compiled episode with the addresses of everything in it."""
@@ -400,8 +410,8 @@ class _Loaded:
         if self.episode.drawer is None:
             raise WorldError("this scene has no drawer; use an episode with one")
 
-    def open_gripper(self) -> None:
-        """Open the fingers at once: every joint that moves the gripper goes to its widest."""
+    def set_gripper(self) -> None:
+        """Put the fingers at once where the gripper's control says: every joint that moves it goes there."""
         model = self.model
         kind, target = model.actuator_trntype[self.gripper_actuator], model.actuator_trnid[self.gripper_actuator, 0]
         if kind == mujoco.mjtTrn.mjTRN_TENDON:

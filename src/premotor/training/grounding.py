@@ -1,0 +1,110 @@
+"""Labels for pointing, and still pictures that carry nothing else.
+
+Where the object and the target are in each picture is known for free in simulation. A still costs a hundredth of an
+episode, and it is new scenes, not more frames of the same one, that teach a policy to find what words name.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from premotor.robots.embodiment import embodiment
+from premotor.robots.kinematics import Kinematics
+from premotor.sim.tabletop.episode import Episode, Family, Goal
+from premotor.sim.tabletop.language import render, resolve
+from premotor.sim.tabletop.sample import sample, swapped
+from premotor.sim.tabletop.vocabulary import vocabulary
+from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
+from premotor.training.store import REFERENCES, Demonstration, write_shard
+
+__all__ = ["Cell", "collect_scenes", "labels", "wordings"]
+
+Cell = tuple[Family, int]
+"""A family and a seed of the train split."""
+
+
+def collect_scenes(folder: Path, name: str, arm: str, cells: Sequence[Cell], looks: int) -> tuple[int, int]:
+    """Still pictures for grounding alone: `looks` a scene, each with the arm and gripper somewhere else and another
+    instruction that fits the scene. They cost a hundredth of an episode, and it is new scenes that teach to point.
+
+    Writes one shard of demonstrations without labelled actions; returns (scenes, scenes).
+    """
+    if (folder / name).exists():
+        return 0, 0
+    world, kinematics = TabletopWorld(arm), Kinematics(embodiment(arm))
+    made = [d for cell in cells for d in _look(world, kinematics, cell, looks)]
+    world.close()
+    write_shard(folder, name, made)
+    return len(cells), len(cells)
+
+
+def _look(world: TabletopWorld, kinematics: Kinematics, cell: Cell, looks: int) -> Iterator[Demonstration]:
+    family, seed = cell
+    rng = np.random.default_rng([seed, 104729])
+    episode = sample(world.embodiment.name, family, "train", seed)
+    world.reset(episode)
+    for _ in range(looks):
+        _wander(world, kinematics, rng)
+        seen = world.observe()
+        truth = labels(world, _focus(world, episode.goal))
+        still = np.zeros((1, len(world.spec.action.dims)))
+        yield Demonstration(
+            embodiment=world.embodiment.name,
+            instructions=wordings(episode, rng, 2),
+            family=episode.family,
+            success=False,
+            images={c: image[None] for c, image in seen.images.items()},
+            at=np.zeros(1, np.int64),
+            state=seen.state[None],
+            action=still,
+            expert=np.zeros(1, bool),
+            **{key: value[None] for key, value in truth.items()},
+        )
+        other = swapped(episode)
+        goal = resolve(other.instruction, other.things, other.drawer)
+        episode = dataclasses.replace(other, goal=goal, family=goal.family)
+
+
+def _wander(world: TabletopWorld, kinematics: Kinematics, rng: np.random.Generator) -> None:
+    """Put the arm somewhere over the work region, as it may be in the middle of a task."""
+    arm = world.embodiment
+    low, high = np.array([-0.12, -0.2, 0.02]), np.array([0.12, 0.2, 0.2])
+    home = arm.home + rng.normal(0, 0.05, len(arm.home))
+    _, down = kinematics.forward(arm.home)
+    turn = rng.uniform(-1.2, 1.2)
+    around = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    found = kinematics.solve(rng.uniform(low, high) - arm.mount, around @ down, home, iterations=8)
+    joints = np.clip(found.positions, arm.position_low, arm.position_high)
+    world.pose_arm(joints, float(rng.choice([0.0, 1.0, rng.uniform(0, 1)])))
+
+
+def _focus(world: TabletopWorld, goal: Goal) -> tuple[str | None, str | None]:
+    if not goal.objects:
+        return "drawer", None
+    tool, _ = world.tool()
+    return min(goal.objects, key=lambda name: float(np.linalg.norm(world.position(name) - tool))), goal.target
+
+
+def labels(world: TabletopWorld, focus: tuple[str | None, str | None]) -> dict[str, Any]:
+    """Where object and target are: in each picture and in the base frame; see Demonstration for the shapes."""
+    points, seen = np.zeros((len(CAMERAS), REFERENCES, 2)), np.zeros((len(CAMERAS), REFERENCES), bool)
+    places, named = np.zeros((REFERENCES, 3)), np.zeros(REFERENCES, bool)
+    for r, name in enumerate(focus):
+        if name is None:
+            continue
+        position, named[r] = world.position(name), True
+        places[r] = position - world.embodiment.mount
+        for c, camera in enumerate(CAMERAS):
+            u, v, depth = world.project(camera, position)
+            points[c, r], seen[c, r] = (u, v), depth > 0 and 0 <= u <= 1 and 0 <= v <= 1
+    return {"points": points, "seen": seen, "places": places, "named": named}
+
+
+def wordings(episode: Episode, rng: np.random.Generator, count: int) -> tuple[str, ...]:
+    """`count` ways to say what the episode asks for; the first is its own instruction."""
+    words = vocabulary(episode.split)
+    others = (render(episode.goal, episode.things, episode.drawer, rng, words) for _ in range(count - 1))
+    return (episode.instruction, *others)
