@@ -169,7 +169,7 @@ def _geom(
     mass: float = 0.0,
     solid: bool = True,
 ) -> mujoco.MjsGeom:
-    """Add one primitive; `solid` ones collide. A stiff contact and friction 1 let light fingers hold it."""
+    """Add one primitive; `solid` ones collide. Pads bring their own friction; 0.6 lets what is pushed slide, not jam."""
     return body.add_geom(
         type=kind,
         size=list(size) + [0.0] * (3 - len(size)),
@@ -180,7 +180,7 @@ def _geom(
         contype=int(solid),
         conaffinity=int(solid),
         condim=3,
-        friction=(1.0, 0.01, 0.001),
+        friction=(0.6, 0.01, 0.001),
         solref=(0.01, 1.0),
         solimp=(0.95, 0.99, 0.001, 0.5, 2.0),
     )
@@ -199,7 +199,7 @@ def _add_block(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
 def _let_rest(geom: mujoco.MjsGeom) -> None:
     """Rolling friction, so that what is round comes to rest where it is put or falls."""
     geom.condim = 6
-    geom.friction = (1.0, 0.02, 0.002)
+    geom.friction = (0.6, 0.02, 0.002)
 
 
 def _add_ball(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
@@ -255,17 +255,26 @@ def _add_ring(
         _geom(body, _BOX, (thick, half_width, slant / 2), rgb, at=at, quat=quat, mass=mass / count)
 
 
+def _add_floor(body: mujoco.MjsBody, measures: Shape, base: float, rgb: Rgb) -> None:
+    """A round floor to look at on a square one to stand on: a box on a cylinder trembles on changing points."""
+    at = (0.0, 0.0, _FLOOR / 2 - measures.height / 2)
+    _geom(body, _CYLINDER, (base, _FLOOR / 2), rgb, at=at, solid=False)
+    half = min(base, 0.70 * measures.radius)
+    solid = _geom(body, _BOX, (half, half, _FLOOR / 2), rgb, at=at, mass=measures.mass / 2)
+    solid.group = 3  # not drawn
+
+
 def _add_bowl(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     radius, half = measures.radius, measures.height / 2
     base = 0.58 * radius
-    _geom(body, _CYLINDER, (base, _FLOOR / 2), _tone(rgb, 0.72), at=(0, 0, _FLOOR / 2 - half), mass=measures.mass / 2)
+    _add_floor(body, measures, base, _tone(rgb, 0.72))
     _add_ring(body, rgb, count=12, low=(base, _FLOOR / 2 - half), high=(radius - 0.002, half), mass=measures.mass / 2)
 
 
 def _add_plate(body: mujoco.MjsBody, measures: Shape, rgb: Rgb) -> None:
     radius, half = measures.radius, measures.height / 2
     base = 0.76 * radius
-    _geom(body, _CYLINDER, (base, _FLOOR / 2), _tone(rgb, 1.25), at=(0, 0, _FLOOR / 2 - half), mass=measures.mass / 2)
+    _add_floor(body, measures, base, _tone(rgb, 1.25))
     _add_ring(body, rgb, count=12, low=(base, _FLOOR / 2 - half), high=(radius - 0.002, half), mass=measures.mass / 2)
 
 

@@ -111,7 +111,7 @@ def _add_surroundings(spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
         type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=(2.0, 2.0, 0.1),
         rgba=(0.0, 0.0, 0.0, 0.0),
-        friction=(1.0, 0.01, 0.001),
+        friction=(0.6, 0.01, 0.001),
         solref=(0.01, 1.0),
         solimp=(0.95, 0.99, 0.001, 0.5, 2.0),
         group=3,
