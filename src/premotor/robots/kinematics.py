@@ -18,7 +18,7 @@ _ROTATION_COST = 0.3
 _ROTATION_PREFERENCE = 0.01
 _POSTURE_COST = 1e-3
 _POSTURE_GAIN = 0.05  # the elbow drifts home slowly instead of jumping there in one step
-_STRETCH = 0.95  # share of its full length to which the folding part of a five-joint arm may be stretched
+_STRETCH = 0.94  # share of its full length to which the folding part of a five-joint arm may be stretched
 _LEANS = 40  # steps in which the lean of its tool is looked for, over a quarter turn
 _DAMPING = 1e-8
 _LARGEST_STEP = 0.3  # rad; beyond it the linear model of the arm is not to be trusted
@@ -83,11 +83,19 @@ class Kinematics:
         An arm with six joints or more points straight down. One with five leans its tool outwards where it could not
         reach otherwise; the lean is a continuous function of the position.
         """
+        return self._leaning(position) @ tool_down(yaw)
+
+    def yaw(self, position: FloatArray, rotation: FloatArray) -> float:
+        """The yaw (rad) of `downward` that a tool at `position` (3,) with `rotation` (3, 3) comes nearest to."""
+        upright = self._leaning(position).T @ rotation
+        return float(np.arctan2(upright[1, 0], upright[0, 0]))
+
+    def _leaning(self, position: FloatArray) -> FloatArray:
+        """(3, 3) rotation from straight down to how the arm has to lean at `position` (3,)."""
         if self._chain is None:
-            return tool_down(yaw)
+            return np.eye(3)
         lean, bearing = self._chain.lean(position), self._chain.bearing(position)
-        axis = np.array([np.sin(bearing), -np.cos(bearing), 0.0])
-        return mink.SO3.exp(lean * axis).as_matrix() @ tool_down(yaw)
+        return mink.SO3.exp(lean * np.array([np.sin(bearing), -np.cos(bearing), 0.0])).as_matrix()
 
     def bearing(self, position: FloatArray) -> float:
         """Direction (rad about the vertical) in which the arm's first joint sees `position` (3,), base frame."""

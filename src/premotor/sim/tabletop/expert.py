@@ -49,7 +49,7 @@ class Expert:
         return _current(self._view()), goal.target
 
     def _view(self) -> View:
-        return View(self._world, self._steer.tool(self._world.commanded()[0])[0])
+        return View(self._world, self._steer)
 
     def _waypoint(self, view: View) -> Waypoint:
         return _SKILLS[self._world.episode.goal.family](view)

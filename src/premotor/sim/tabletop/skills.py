@@ -55,12 +55,15 @@ def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
     measures, hand = view.shape(name), view.hand
     width = view.width(name)
     at = view.half_height(name) if view.lies(name) else measures.grasp_height
-    yaw = grasp_yaw(view, name, width)
+    around_it = ("drawer",) if tight else ()
+    yaw = grasp_yaw(view, name, width, around_it)
     wide, closed = hand.ratio(width + (_TIGHT if tight else _LOOSE)), hand.ratio(width)
     slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
     goal = position + _aside(view, yaw, width, slack * (0.006 if tight else 0.009))
     top = view.top(name)
     goal[2] = max(view.bottom(name) + at, hand.below + 0.0035, top - hand.palm[0] + 0.006)
+    if tight:
+        goal[2] = max(goal[2], DRAWER.height - hand.palm[0] + 0.003)
     over = max(top + 0.012, view.clearance(position, (name,))) + hand.below
     off = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
     low = float(view.tool[2] - goal[2])
@@ -85,7 +88,7 @@ def _aside(view: View, yaw: float, width: float, slack: float) -> FloatArray:
     return closing * (view.hand.fixed - width / 2 - slack)
 
 
-def grasp_yaw(view: View, name: str, width: float) -> float:
+def grasp_yaw(view: View, name: str, width: float, exclude: tuple[str, ...] = ()) -> float:
     """The yaw among those that fit the thing's shape which is comfortable and keeps the fingers off its neighbours."""
     position, rotation = view.pose(name)
     kind = view.world.thing(name).kind
@@ -105,13 +108,13 @@ def grasp_yaw(view: View, name: str, width: float) -> float:
     for yaw in sorted((wrap(option) for option in options), key=lambda yaw: abs(wrap(yaw - bearing))):
         if _EFFORT * abs(wrap(yaw - bearing)) >= least:
             break  # those that follow are turned further still
-        cost = _cost(view, name, position, yaw, width)
+        cost = _cost(view, (name, *exclude), position, yaw, width)
         if cost < least:
             best, least = yaw, cost
     return best
 
 
-def _cost(view: View, name: str, position: FloatArray, yaw: float, width: float) -> float:
+def _cost(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: float, width: float) -> float:
     turn = wrap(yaw - view.bearing_of(position))
     low, high = view.hand.turns
     if not low <= turn <= high:
@@ -124,19 +127,21 @@ def _cost(view: View, name: str, position: FloatArray, yaw: float, width: float)
     else:
         fingers = position[:2] + np.array([[-(width / 2 + 0.009 + hand.finger / 2)], [2 * out - width / 2]]) * closing
     inside = tuple(t.name for t in view.world.episode.things if _holds(view, t.name, position))
-    gaps, _ = view.gaps(fingers, (name, *inside))
+    gaps, _ = view.gaps(fingers, (*exclude, *inside))
     crowding = float(np.maximum(0.013 - gaps, 0.0).sum()) * 100.0
-    crowding += _palm_cost(view, position, closing, (name, *inside))
+    crowding += _palm_cost(view, position, closing, (*exclude, *inside))
+    if "drawer" in exclude:  # inside it, there is room for the fingers along y only
+        crowding += 2.0 * abs(math.sin(yaw))
     return crowding + _EFFORT * abs(turn) + 0.06 * abs(wrap(yaw - view.yaw))
 
 
 def _palm_cost(view: View, position: FloatArray, closing: FloatArray, exclude: tuple[str, ...]) -> float:
     """How far the palm of a hand at `position` would be in the way of things that reach up to it."""
-    lift, reach, _ = view.hand.palm
-    span = position[:2] + np.linspace(-reach, reach, 9)[:, None] * closing
+    lift, reach, half = view.hand.palm
+    span = position[:2] + np.linspace(half - reach, reach - half, 9)[:, None] * closing
     gaps, heights = view.gaps(span, exclude)
     tall = heights > float(position[2]) + lift - 0.005
-    return float((np.maximum(0.034 - gaps.min(axis=1), 0.0) * tall).sum()) * 60.0
+    return float((np.maximum(half + 0.006 - gaps.min(axis=1), 0.0) * tall).sum()) * 60.0
 
 
 def carry_yaw(view: View, goal: FloatArray, exclude: tuple[str, ...]) -> float | None:
@@ -283,9 +288,9 @@ def push(view: View, name: str, target: str) -> Waypoint:
         radius *= abs(float(ahead @ rotation[:, 0])) + abs(float(ahead @ rotation[:, 1]))
     # Low, so that it slides and does not topple.
     height = hand.below + 0.004
-    yaw = facing(view, ahead)
+    yaw, nose = _pushing(view, position, goal, ahead, (name, target))
     along, beside = float((view.tool - position) @ ahead), float((view.tool - position) @ across)
-    touch = radius + hand.nose
+    touch = radius + nose
     if gap <= _PUSHED:
         near = view.tool[2] < height + 0.012 and -touch - 0.010 < along < 0.0 and abs(beside) < radius
         away = np.array([*(view.tool - 0.03 * ahead)[:2], height])
@@ -298,6 +303,30 @@ def push(view: View, name: str, target: str) -> Waypoint:
     top = view.top(name)
     over = max(top + 0.012, view.clearance(behind, (name,))) + hand.below
     return funnel(view, np.array([behind[0], behind[1], height]), over, yaw, 0.0, exact=0.006)
+
+
+def _pushing(
+    view: View, position: FloatArray, goal: FloatArray, ahead: FloatArray, exclude: tuple[str, ...]
+) -> tuple[float, float]:
+    """Yaw to push `ahead` with, and half the thickness of the closed gripper along the push.
+
+    A gripper with two equal fingers may also push edge on, where its palm would otherwise be in the way.
+    """
+    flat = facing(view, ahead)
+    if view.hand.fixed is not None:
+        return flat, view.hand.nose
+    low, high = view.hand.turns
+    behind = position - 0.04 * ahead
+    options = [(flat, view.hand.nose)]
+    options += [(wrap(flat + k * math.pi / 2), view.hand.finger + 0.001) for k in (-1, 1)]
+
+    def cost(option: tuple[float, float]) -> float:
+        closing = np.array([math.sin(option[0]), -math.cos(option[0])])
+        way = [_palm_cost(view, behind + k * (goal - behind), closing, exclude) for k in (0.0, 0.3, 0.6)]
+        edge_on = 0.5 if option[1] != view.hand.nose else 0.0
+        return sum(way) + edge_on + 0.1 * abs(option[0]) + (0.0 if low <= option[0] <= high else 100.0)
+
+    return min(options, key=cost)
 
 
 def facing(view: View, ahead: FloatArray) -> float:

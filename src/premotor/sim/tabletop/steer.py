@@ -57,12 +57,16 @@ class Steer:
         position, rotation = self._kinematics.forward(joints)
         return position + self.arm.mount, rotation
 
+    def yaw(self, position: FloatArray, rotation: FloatArray) -> float:
+        """Yaw (rad) of a tool at world `position` (3,) with `rotation` (3, 3), as waypoints mean it."""
+        return self._kinematics.yaw(position - self.arm.mount, rotation)
+
     def action(self, waypoint: Waypoint, commanded: FloatArray, state: JointState) -> FloatArray:
         """The action (A,) of the next step, from the joints last commanded (J,) and the measured ones."""
         position, rotation = self.tool(commanded)
         velocity, spin = self._velocity(state)
         step = self._step(waypoint, position, velocity)
-        yaw = math.atan2(rotation[1, 0], rotation[0, 0])
+        yaw = self.yaw(position, rotation)
         goal = self._yaw(waypoint, yaw, position, position + step, float(spin[2]))
         if self.arm.spec.action.frame == "base":
             turn: FloatArray = mink.SO3.from_matrix(tool_down(goal) @ rotation.T).log()
@@ -96,7 +100,10 @@ class Steer:
             far = float(np.linalg.norm(way[part]))
             if far > 1e-6:
                 wanted[part] = way[part] / far * min(math.sqrt(2 * _BRAKING * far), _NEAR * far / self._period)
-        wanted *= min(1.0, waypoint.speed / max(float(np.linalg.norm(wanted)), 1e-9))
+        # Stretched out, an arm needs high joint speeds for a little way.
+        far = float(np.linalg.norm(position[:2] - self.arm.mount[:2])) / float(self.arm.workspace_high[0])
+        most = waypoint.speed * min(1.0, max(0.5, 2.6 - 2.4 * far))
+        wanted *= min(1.0, most / max(float(np.linalg.norm(wanted)), 1e-9))
         return _approach(velocity, wanted, _CHANGE) * self._period
 
     def _yaw(self, waypoint: Waypoint, yaw: float, position: FloatArray, following: FloatArray, spin: float) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from premotor.core.types import FloatArray
 from premotor.sim.tabletop.objects import DRAWER, Shape, shape
+from premotor.sim.tabletop.steer import Steer
 from premotor.sim.tabletop.world import TabletopWorld
 
 __all__ = ["HANDS", "Hand", "View"]
@@ -71,17 +72,17 @@ HANDS = {
 class View:
     """The world at this moment. `aim` is the commanded, not the measured, tool point (3,)."""
 
-    def __init__(self, world: TabletopWorld, aim: FloatArray) -> None:
+    def __init__(self, world: TabletopWorld, steer: Steer) -> None:
         self.world = world
+        joints, self.commanded_gripper = world.commanded()
+        self.aim, _ = steer.tool(joints)
         self.hand = HANDS[world.embodiment.name]
-        self.aim = aim
         self.tool, rotation = world.tool()
-        self.yaw = math.atan2(rotation[1, 0], rotation[0, 0])
+        self.yaw = steer.yaw(self.tool, rotation)
         state = world.joint_state()
         self.gripper = state.gripper
-        self.commanded_gripper = world.commanded()[1]
         # Something is in the way: the arm stands although it is told to go on.
-        self.blocked = bool(np.linalg.norm(aim - self.tool) > 0.006 and np.abs(state.velocities).max() < 0.05)
+        self.blocked = bool(np.linalg.norm(self.aim - self.tool) > 0.006 and np.abs(state.velocities).max() < 0.05)
         self._poses: dict[str, tuple[FloatArray, FloatArray]] = {}
         self._names, self._centres, self._halves, self._radii, self._heights = self._obstacles()
 
