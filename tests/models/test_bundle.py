@@ -91,7 +91,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
 
 
 def test_another_robot_is_refused(folder: Path) -> None:
-    with pytest.raises(BundleError, match="not trained for 'so101'.*panda"):
+    with pytest.raises(BundleError, match=r"not trained for 'so101'.*panda"):
         NativePolicy(bundle.load(folder), "so101")
 
 

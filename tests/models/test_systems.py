@@ -60,5 +60,5 @@ def test_words_beyond_the_mask_do_not_matter() -> None:
 
 
 def test_an_unknown_system_is_named() -> None:
-    with pytest.raises(BundleError, match="'pi9'.*premotor"):
+    with pytest.raises(BundleError, match=r"'pi9'.*premotor"):
         system_config("pi9")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tests.training.test_store import CAMERAS, demonstration
 
 from premotor.core.codec import build_codec
 from premotor.models.systems.premotor import PremotorConfig
 from premotor.robots.embodiment import EMBODIMENTS
 from premotor.training.learn import Batches, LearnConfig, Learner
 from premotor.training.store import Store, write_shard
-from tests.training.test_store import CAMERAS, demonstration
 
 MODEL = PremotorConfig(
     embodiments=("panda",), state_dims=(len(EMBODIMENTS["panda"].spec.state),), action_dims=(7,),

@@ -65,7 +65,7 @@ def test_a_shard_is_whole_or_absent(tmp_path: Path) -> None:
     (tmp_path / ".b.123").mkdir()  # what a killed writer leaves
     assert len(Store([tmp_path], CAMERAS, ("panda",)).demonstrations) == 1
     (tmp_path / "a" / "steps.npz").write_bytes(b"cut short")
-    with pytest.raises(DatasetError, match="damaged.*collect again"):
+    with pytest.raises(DatasetError, match=r"damaged.*collect again"):
         Store([tmp_path], CAMERAS, ("panda",))
 
 

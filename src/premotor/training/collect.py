@@ -39,9 +39,10 @@ class BatchPolicy(Protocol):
 class CollectConfig:
     """How episodes are driven. Stretches are drawn uniformly between (low, high) control steps.
 
-    pushes: chance per expert step that a stretch of perturbed motion begins. every: keep every so-manieth expert
-    step's frames. replan: control steps between the learner's plans. disturbed: share of the episodes in which,
-    where the family allows it, something is moved or slips. wordings: ways in which each task is said. worlds: side by side, for one batched learner.
+    pushes: chance per expert step that a stretch of perturbed motion begins. every: keep the frames of one expert step
+    in so many. replan: control steps between the learner's plans. disturbed: share of the episodes in which, where the
+    family allows it, something is moved or slips. wordings: ways in which each task is said. worlds: side by side, for
+    one batched learner.
     """
 
     pushes: float = 0.012

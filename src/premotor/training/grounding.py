@@ -53,7 +53,7 @@ def _look(world: TabletopWorld, kinematics: Kinematics, cell: Cell, looks: int) 
         still = np.zeros((1, len(world.spec.action.dims)))
         yield Demonstration(
             embodiment=world.embodiment.name,
-            instructions=wordings(episode, rng, 2),
+            instructions=(episode.instruction,),
             family=episode.family,
             success=False,
             images={c: image[None] for c, image in seen.images.items()},

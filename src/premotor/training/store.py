@@ -29,9 +29,10 @@ _STEPS = ("state", "action", "expert")
 class Demonstration:
     """One episode. T control steps, F of them kept with frames, C cameras, R references.
 
-    instructions: ways to say the same task. images: camera -> (F, H, W, 3). at: (F,) step of each frame. state: (T, S). action: (T, A), executed.
-    expert: (T,) True where the expert drove. points: (F, C, R, 2) image points, 0..1. seen: (F, C, R).
-    places: (F, R, 3) metres in the base frame. named: (F, R).
+    instructions: ways to say the same task. images: camera -> (F, H, W, 3). at: (F,) step of each frame.
+    state: (T, S). action: (T, A), executed. expert: (T,) True where the expert drove.
+    points: (F, C, R, 2) image points, 0..1. seen: (F, C, R). places: (F, R, 3) metres in the base frame.
+    named: (F, R).
     """
 
     embodiment: str

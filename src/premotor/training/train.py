@@ -49,7 +49,7 @@ _SCENE_SEEDS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Round:
-    """One round: `episodes` demonstrations per family and arm, driven by the learner or not, then learn to step `until`."""
+    """`episodes` demonstrations per family and arm, with or without the learner driving; then learn to step `until`."""
 
     episodes: int
     learner: bool
@@ -60,7 +60,7 @@ class Round:
 class Recipe:
     """Everything that decides a training run. Seeds count up from `first_seed`, all of the train split.
 
-    scenes: per family and arm, seen in `looks` still pictures each, for grounding alone; their seeds start at a million.
+    scenes: per family and arm, seen in `looks` still pictures each, for grounding alone; seeds from a million on.
     """
 
     name: str

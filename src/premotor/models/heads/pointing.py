@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Pointing", "Pointer", "heat_target"]
+__all__ = ["Pointer", "Pointing", "heat_target"]
 
 
 class Pointing(NamedTuple):

@@ -7,7 +7,6 @@ Features of an instruction are computed once and kept, so at run time language c
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file

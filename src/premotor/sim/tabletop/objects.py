@@ -169,7 +169,7 @@ def _geom(
     mass: float = 0.0,
     solid: bool = True,
 ) -> mujoco.MjsGeom:
-    """Add one primitive; `solid` ones collide. Pads bring their own friction; 0.6 lets what is pushed slide, not jam."""
+    """Add one primitive; `solid` ones collide. With friction 0.6 what is pushed slides and does not jam."""
     return body.add_geom(
         type=kind,
         size=list(size) + [0.0] * (3 - len(size)),
