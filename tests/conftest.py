@@ -1,12 +1,18 @@
 """Set-up shared by all tests: rendering without a screen, one thread a process, steady property tests."""
 
 import os
+import signal
 import sys
+import threading
 
 if sys.platform.startswith("linux"):
     os.environ.setdefault("MUJOCO_GL", "egl")
 # Tests run in several processes; more threads in each only get in one another's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Whoever starts the tests in the background may have them ignore Ctrl-C; the programs that they start must not.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from hypothesis import HealthCheck, settings
 

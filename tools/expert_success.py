@@ -13,7 +13,7 @@ import numpy as np
 
 from premotor.robots.embodiment import EMBODIMENTS
 from premotor.safety.guard import Guard
-from premotor.sim.tabletop.episode import FAMILIES, SPLITS
+from premotor.sim.tabletop.episode import FAMILIES, SPLITS, Family, Split
 from premotor.sim.tabletop.expert import Expert
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.world import TabletopWorld
@@ -32,7 +32,7 @@ def attempt(world: TabletopWorld, expert: Expert, guard: Guard) -> tuple[bool, i
     return False, world.episode.max_steps, changed
 
 
-def measure(arm: str, family: str, split: str, seeds: range) -> Mapping[str, object]:
+def measure(arm: str, family: Family, split: Split, seeds: range) -> Mapping[str, object]:
     """Success, steps, and time per step of one family on one arm."""
     world = TabletopWorld(arm, render=False)
     expert, guard = Expert(world), Guard(world.embodiment)

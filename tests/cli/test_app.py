@@ -95,8 +95,7 @@ def test_a_bundle_with_one_flipped_bit_is_refused(premotor: Run, tmp_path: Path)
     from premotor.models import bundle
     from premotor.models.systems.premotor import PremotorConfig
 
-    sizes = {"stem": 8, "fine": 16, "coarse": 16, "width": 32, "head_width": 32, "horizon": 4}
-    config = PremotorConfig(embodiments=("panda",), state_dims=(17,), action_dims=(7,), **sizes)
+    config = PremotorConfig(embodiments=("panda",), state_dims=(17,), action_dims=(7,), stem=8, width=32, horizon=4)
     # Whether the text encoder makes sense is not looked at before every digest was checked.
     for name in ("text.safetensors", "tokenizer.json"):
         (tmp_path / name).write_text("words")

@@ -78,7 +78,7 @@ class Run:
         from rich.live import Live
 
         from premotor.cli.terminal import console
-        from premotor.sim.tabletop.language import scene_description
+        from premotor.sim.tabletop.references import scene_description
         from premotor.studio.keepsake import Keepsake
 
         episode, out = stage.world.episode, console()

@@ -1,7 +1,7 @@
 """A policy in one folder: weights, config, specs, statistics, codecs, text encoder and their digests.
 
     manifest.json       format, system, its config, lineage, sha256 of every other file and of itself
-    model.safetensors   weights of the policy
+    model.safetensors   weights of the policy, float16 (it runs in float32)
     codecs.json         embodiment -> codec, which holds spec and statistics
     text.safetensors, tokenizer.json   the frozen text encoder
 
@@ -64,7 +64,8 @@ def save(
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file({k: v.contiguous() for k, v in system.state_dict().items()}, temporary / "model.safetensors")
+    weights = {k: v.half() if v.is_floating_point() else v for k, v in system.state_dict().items()}
+    save_file({k: v.contiguous() for k, v in weights.items()}, temporary / "model.safetensors")
     (temporary / "codecs.json").write_text(json.dumps({n: c.to_json() for n, c in codecs.items()}, indent=1))
     for name in (WEIGHTS, VOCABULARY):
         shutil.copyfile(text / name, temporary / name)

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from premotor.core.errors import InstructionError
 from premotor.sim.tabletop.episode import Episode
-from premotor.sim.tabletop.language import scene_description
+from premotor.sim.tabletop.references import scene_description
 from premotor.studio.live import LivePage, Request, State
 from premotor.studio.minds import call
 from premotor.studio.rollout import Glimpse, Outcome, Stage, carry_on, now_on_the_table

@@ -20,7 +20,8 @@ from premotor.robots.embodiment import embodiment
 from premotor.safety.guard import Guard
 from premotor.sim.tabletop.episode import Disturbance, Episode
 from premotor.sim.tabletop.expert import Expert
-from premotor.sim.tabletop.sample import MOVED_FAMILIES, SLIP_FAMILIES, sample
+from premotor.sim.tabletop.sample import sample
+from premotor.sim.tabletop.tasks import MOVED_FAMILIES, SLIP_FAMILIES
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
 from premotor.training.grounding import Cell, labels, wordings
 from premotor.training.store import Demonstration, write_shard

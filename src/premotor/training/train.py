@@ -37,7 +37,7 @@ from premotor.training.grounding import Cell, collect_scenes
 from premotor.training.learn import Batches, LearnConfig, Learner
 from premotor.training.store import Store
 
-__all__ = ["Recipe", "Report", "Round", "describe", "train"]
+__all__ = ["Recipe", "Report", "Round", "describe", "text_files", "train"]
 
 Report = Callable[[str, int, int, Mapping[str, float]], None]
 """Hears progress: stage, done, total, latest numbers."""

@@ -23,11 +23,11 @@ from premotor.sim.tabletop.episode import (
     Split,
     Thing,
 )
-from premotor.sim.tabletop.language import render, resolve, scene_description
+from premotor.sim.tabletop.language import render, resolve
 from premotor.sim.tabletop.parse import MAX_LENGTH
-from premotor.sim.tabletop.references import CLEAR, Reference, denote
-from premotor.sim.tabletop.sample import MOVED_FAMILIES, SLIP_FAMILIES, sample
-from premotor.sim.tabletop.tasks import EXAMPLES
+from premotor.sim.tabletop.references import CLEAR, Reference, denote, scene_description
+from premotor.sim.tabletop.sample import sample
+from premotor.sim.tabletop.tasks import EXAMPLES, MOVED_FAMILIES, SLIP_FAMILIES
 from premotor.sim.tabletop.vocabulary import HELD_OUT, SHARED, TRAINING, VALIDATION, VOCABULARIES, Vocabulary
 
 

@@ -149,7 +149,7 @@ def test_a_missing_gl_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(render, "_gl_context", broken)
     world = drawn("panda")
-    with pytest.raises(WorldError, match="libegl1 and libgl1-mesa-dri"):
+    with pytest.raises(WorldError, match="libegl1, libgl1-mesa-dri and libopengl0"):
         world.observe()
 
 

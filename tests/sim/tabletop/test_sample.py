@@ -29,9 +29,9 @@ from premotor.sim.tabletop.episode import (
 from premotor.sim.tabletop.language import render, resolve
 from premotor.sim.tabletop.objects import DRAWER, drawer_inside, shape
 from premotor.sim.tabletop.placement import footprint
-from premotor.sim.tabletop.sample import MOVED_FAMILIES, SLIP_FAMILIES, sample, scene_for, swapped
+from premotor.sim.tabletop.sample import sample, scene_for, swapped
 from premotor.sim.tabletop.scene import build
-from premotor.sim.tabletop.tasks import MAX_STEPS, OBJECT_KINDS, TARGET_KINDS
+from premotor.sim.tabletop.tasks import MAX_STEPS, MOVED_FAMILIES, OBJECT_KINDS, SLIP_FAMILIES, TARGET_KINDS
 
 EVERY = [
     (family, split)

@@ -26,10 +26,10 @@ ENV_ID = "premotor/Tabletop-v0"
 _LONGEST_TASK = 400
 _OPTIONS = ("embodiment", "family", "split", "seed", "episode")
 
-Observed = dict[str, Any]
+_Observed = dict[str, Any]
 
 
-class TabletopEnv(gymnasium.Env[Observed, NDArray[np.float32]]):
+class TabletopEnv(gymnasium.Env[_Observed, NDArray[np.float32]]):
     """One arm at its table.
 
     Observations carry LeRobot's names: "observation.images.front" and "observation.images.wrist" (size, size, 3) uint8,
@@ -70,7 +70,7 @@ class TabletopEnv(gymnasium.Env[Observed, NDArray[np.float32]]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observed, dict[str, Any]]:
+    ) -> tuple[_Observed, dict[str, Any]]:
         """Start an episode. options: "family", "split", "seed" of the episode to draw, or a whole "episode".
 
         "embodiment" may be given to be sure of the arm, which an environment has for life. Raises WorldError for other
@@ -80,7 +80,7 @@ class TabletopEnv(gymnasium.Env[Observed, NDArray[np.float32]]):
         self.world.reset(self._episode(options or {}))
         return self._observe(), self._info()
 
-    def step(self, action: NDArray[np.float32]) -> tuple[Observed, float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.float32]) -> tuple[_Observed, float, bool, bool, dict[str, Any]]:
         """Act for one control period of 50 ms."""
         commanded, _ = self.world.commanded()
         wide: FloatArray = np.asarray(action, np.float64)
@@ -117,7 +117,7 @@ class TabletopEnv(gymnasium.Env[Observed, NDArray[np.float32]]):
             number = int(self.np_random.integers(2**31))
         return sample(arm, family, options.get("split", self._split), int(number))
 
-    def _observe(self) -> Observed:
+    def _observe(self) -> _Observed:
         seen = self.world.observe()
         self._front = seen.images["front"]
         return {

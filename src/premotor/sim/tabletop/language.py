@@ -13,7 +13,11 @@ from premotor.sim.tabletop.references import Reference, denote, describe, scene_
 from premotor.sim.tabletop.tasks import EXAMPLES, HOLDERS, OBJECT_KINDS, TARGET_KINDS
 from premotor.sim.tabletop.vocabulary import TRAINING, Relation, Side, Vocabulary
 
-__all__ = ["family_of", "render", "resolve", "scene_description"]
+__all__ = [
+    "family_of",
+    "render",
+    "resolve",
+]
 
 
 def render(

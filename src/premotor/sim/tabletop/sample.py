@@ -28,10 +28,10 @@ from premotor.sim.tabletop.episode import (
     Split,
     Thing,
 )
-from premotor.sim.tabletop.language import family_of, render, resolve, scene_description
+from premotor.sim.tabletop.language import family_of, render, resolve
 from premotor.sim.tabletop.parse import Request, parse
 from premotor.sim.tabletop.placement import NoRoom, footprint
-from premotor.sim.tabletop.references import Reference, matches
+from premotor.sim.tabletop.references import Reference, matches, scene_description
 from premotor.sim.tabletop.tasks import (
     DRAWER_FAMILIES,
     EXAMPLES,
@@ -44,7 +44,7 @@ from premotor.sim.tabletop.tasks import (
 )
 from premotor.sim.tabletop.vocabulary import vocabulary
 
-__all__ = ["MOVED_FAMILIES", "SLIP_FAMILIES", "sample", "scene_description", "scene_for", "stream", "swapped"]
+__all__ = ["sample", "scene_for", "stream", "swapped"]
 
 _ATTEMPTS = 400
 _UNIT_SHARE = 0.2

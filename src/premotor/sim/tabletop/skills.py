@@ -12,10 +12,13 @@ from premotor.sim.tabletop.view import View
 
 __all__ = [
     "carry",
+    "carry_yaw",
     "close_drawer",
     "facing",
     "free_spot",
+    "funnel",
     "grasp",
+    "grasp_yaw",
     "hold_up",
     "open_drawer",
     "push",
