@@ -44,11 +44,20 @@ class Pointer(nn.Module):
         asked = self.query(queries)
         temperature = F.softplus(asked[..., -1:])
         logits = torch.einsum("brc,bmc->brm", asked[..., :-1], cells) * self.scale * (1.0 + temperature)
-        heat = logits.softmax(-1)
+        heat = (logits if self.training else logits.masked_fill(~self._near_peak(logits), -torch.inf)).softmax(-1)
         features = heat @ cells
         uv = heat @ self.centres
         seen = self.seen(torch.cat([features, queries], -1)).squeeze(-1)
         return Pointing(logits.view(b, -1, g, g), uv, seen, features)
+
+    def _near_peak(self, logits: Tensor) -> Tensor:
+        """(B, R, G * G) True within two cells of the highest.
+
+        In doubt between two things, the mean of their places is neither; acting commits to the likelier one.
+        """
+        peak = self.centres[logits.argmax(-1)]
+        away = (self.centres - peak[..., None, :]).abs().amax(-1)
+        return away < 2.5 / logits.shape[-1] ** 0.5
 
 
 def heat_target(uv: Tensor, grid: int, sigma: float = 0.6) -> Tensor:

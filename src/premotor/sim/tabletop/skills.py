@@ -170,8 +170,11 @@ def _holds(view: View, container: str, position: FloatArray) -> bool:
     return inside[0] > 0 and math.hypot(away[0], away[1]) < max(inside)
 
 
-def hold_up(view: View, name: str, height: float = 0.085) -> Waypoint:
-    """Lift a held thing straight up until its bottom is at `height`, and keep it there."""
+def hold_up(view: View, name: str, height: float = 0.11) -> Waypoint:
+    """Lift a held thing straight up until its bottom is at `height`, and keep it there.
+
+    Well above what counts as lifted: a learner that stops a little short should still have done it.
+    """
     up = float(view.tool[2]) - view.bottom(name) + height
     return _when_gripped(view, name, Waypoint(position=np.array([*view.tool[:2], up]), yaw=None, gripper=0.0))
 
