@@ -16,7 +16,7 @@ def main() -> None:
     """Run the command that a user would run, once an arm, and put the two strips under each other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--instruction", default="put the blue cup in the bowl")
-    parser.add_argument("--seeds", type=int, nargs=2, default=(0, 0))
+    parser.add_argument("--seeds", type=int, nargs=2, default=(1, 1))
     parser.add_argument("--out", type=Path, default=Path("docs/img/demo.png"))
     args = parser.parse_args()
     strips = []
