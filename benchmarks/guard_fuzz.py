@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from premotor.core.types import FloatArray, JointState
+from premotor.evaluation.machine import machine, revision
 from premotor.robots.embodiment import EMBODIMENTS, Embodiment, embodiment
 from premotor.robots.kinematics import Kinematics
 from premotor.safety.guard import Guard
@@ -162,7 +163,24 @@ def main() -> int:
     options = parser.parse_args()
     results = {name: fuzz(name, options.steps, options.seed) for name in options.arms}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"guard_fuzz": results}, indent=2) + "\n")
+    summary = [
+        {
+            "figure": f"{name}: limit violations among hostile actions through the guard",
+            "value": found["violations"],
+            "unit": "",
+            "n": found["steps"],
+            "target": "0",
+        }
+        for name, found in results.items()
+    ]
+    report = {
+        "command": "python benchmarks/guard_fuzz.py",
+        "revision": revision(),
+        "machine": machine(),
+        "guard_fuzz": results,
+        "summary": summary,
+    }
+    options.out.write_text(json.dumps(report, indent=1) + "\n")
     for name, found in results.items():
         print(f"{name}: {found['violations']} violations in {found['steps']} actions, {found['verdicts']}")
         print(f"  worst ratio to limit {found['worst_ratio_to_limit']}")

@@ -9,7 +9,6 @@ family; building a scene is counted apart. CPU time is what a core must give; wa
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -24,6 +23,7 @@ import mujoco
 import numpy as np
 
 from premotor.core.types import Command
+from premotor.evaluation.machine import machine, revision
 from premotor.robots.embodiment import EMBODIMENTS
 from premotor.sim.tabletop.episode import FAMILIES
 from premotor.sim.tabletop.sample import sample
@@ -74,17 +74,26 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     report: dict[str, Any] = {
-        "what": "rendered control steps per second of CPU time on one core, two cameras of 128x128",
-        "floor": FLOOR,
-        "aim": AIM,
-        "machine": {"processor": platform.processor() or platform.machine(), "mujoco": mujoco.__version__},
+        "command": "python benchmarks/render_speed.py",
+        "revision": revision(),
+        "machine": machine() | {"mujoco": mujoco.__version__},
         "arms": {},
     }
     for arm in sorted(EMBODIMENTS):
         report["arms"][arm] = measure(arm, args.steps)
         print(arm, json.dumps(report["arms"][arm]))
+    report["summary"] = [
+        {
+            "figure": f"{arm}: rendered control steps per second of one core's time, two cameras 128x128",
+            "value": found["steps_per_second_per_core"],
+            "unit": "steps/s",
+            "n": found["steps"],
+            "target": f"floor {FLOOR}, aim {AIM}",
+        }
+        for arm, found in report["arms"].items()
+    ]
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(report, indent=2) + "\n")
+    args.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
