@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("[0-9]*.py"))
-SHIPPED = Path(__file__).parents[2] / "src/premotor/bundles/tabletop/manifest.json"
 
 
 def run(name: str, folder: Path, *words: str) -> str:
@@ -30,8 +29,6 @@ def test_examples_are_short_and_say_how_to_run_them(path: Path) -> None:
 
 
 def test_example_1_runs_the_shipped_policy(tmp_path: Path) -> None:
-    if not SHIPPED.exists():
-        pytest.skip("no bundle is shipped yet")
     assert "looked and planned" in run("01", tmp_path)
 
 
@@ -43,8 +40,6 @@ def test_example_2_records_and_reads(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_example_3_trains_from_nothing_to_a_bundle(tmp_path: Path) -> None:
-    if not SHIPPED.exists():
-        pytest.skip("no bundle is shipped yet, and with it the text encoder")
     assert "parameters for so101" in run("03", tmp_path, str(tmp_path / "run"))
 
 

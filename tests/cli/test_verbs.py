@@ -39,8 +39,6 @@ def test_run_achieves_the_task_and_leaves_a_strip_a_film_and_the_outcome(
 
 
 def test_run_says_when_the_task_was_not_achieved(premotor: Run, tmp_path: Path) -> None:
-    if not (SHIPPED / "manifest.json").exists():
-        pytest.skip("no bundle is shipped yet")
     from premotor.models import bundle
 
     shipped = bundle.load(SHIPPED)
@@ -53,8 +51,6 @@ def test_run_says_when_the_task_was_not_achieved(premotor: Run, tmp_path: Path) 
 
 
 def test_a_bundle_of_another_robot_is_refused_by_name(premotor: Run, tmp_path: Path) -> None:
-    if not (SHIPPED / "manifest.json").exists():
-        pytest.skip("no bundle is shipped yet")
     from premotor.models import bundle
 
     shipped = bundle.load(SHIPPED)

@@ -62,7 +62,6 @@ def test_commands_in_the_pages_exist() -> None:
     assert wanted <= targets
 
 
-@pytest.mark.skipif(not CLI.is_dir(), reason="there is no command line yet")
 def test_premotor_commands_in_the_pages_exist() -> None:
     from premotor.cli.app import VERBS
 
