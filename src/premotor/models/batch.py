@@ -30,6 +30,8 @@ class Targets:
     actions: (B, H, A) normalised, padded. weight: (B, H, A), 0 where there is no label.
     points: (B, C, R, 2) image points (u, v in 0..1) of object and target in each camera; seen: (B, C, R) is it in
     the picture; places: (B, R, 3) their positions in the base frame (m); named: (B, R) does the instruction name one.
+    asked: (B, R, 3) kind, colour and size of object and target, -1 where there is none. crowd: (B, N, 3) the same of
+    everything in the scene, crowd_points (B, C, N, 2) and crowd_seen (B, C, N) where it is.
     """
 
     actions: Tensor
@@ -38,3 +40,7 @@ class Targets:
     seen: Tensor
     places: Tensor
     named: Tensor
+    asked: Tensor
+    crowd: Tensor
+    crowd_points: Tensor
+    crowd_seen: Tensor

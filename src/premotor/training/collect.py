@@ -24,7 +24,7 @@ from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.tasks import MOVED_FAMILIES, SLIP_FAMILIES
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
 from premotor.training.grounding import Cell, labels, wordings
-from premotor.training.store import Demonstration, write_shard
+from premotor.training.store import LABELS, Demonstration, write_shard
 
 __all__ = ["BatchPolicy", "CollectConfig", "collect_shard"]
 
@@ -89,7 +89,7 @@ class _Recording:
         )
         self._push = np.zeros(len(world.spec.action.dims))
         self._frames: dict[str, list[Image]] = {c: [] for c in CAMERAS}
-        self._rows: dict[str, list[object]] = {k: [] for k in ("at", "points", "seen", "places", "named")}
+        self._rows: dict[str, list[object]] = {k: [] for k in ("at", *LABELS)}
         self._steps: dict[str, list[object]] = {k: [] for k in ("state", "action", "expert")}
 
     @property

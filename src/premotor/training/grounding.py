@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from premotor.robots.embodiment import embodiment
 from premotor.robots.kinematics import Kinematics
-from premotor.sim.tabletop.episode import Episode, Family, Goal
+from premotor.sim.tabletop.episode import COLORS, KINDS, SIZES, Episode, Family, Goal
 from premotor.sim.tabletop.language import render, resolve
 from premotor.sim.tabletop.sample import sample, swapped
 from premotor.sim.tabletop.vocabulary import vocabulary
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
-from premotor.training.store import REFERENCES, Demonstration, write_shard
+from premotor.training.store import ATTRIBUTES, CROWD, REFERENCES, Demonstration, write_shard
 
 __all__ = ["Cell", "collect_scenes", "labels", "wordings"]
 
@@ -89,18 +90,49 @@ def _focus(world: TabletopWorld, goal: Goal) -> tuple[str | None, str | None]:
 
 
 def labels(world: TabletopWorld, focus: tuple[str | None, str | None]) -> dict[str, Any]:
-    """Where object and target are: in each picture and in the base frame; see Demonstration for the shapes."""
+    """Where and what object and target are, and everything else in the scene; see Demonstration for the shapes."""
     points, seen = np.zeros((len(CAMERAS), REFERENCES, 2)), np.zeros((len(CAMERAS), REFERENCES), bool)
     places, named = np.zeros((REFERENCES, 3)), np.zeros(REFERENCES, bool)
+    asked = np.full((REFERENCES, len(ATTRIBUTES)), -1)
     for r, name in enumerate(focus):
         if name is None:
             continue
-        position, named[r] = world.position(name), True
-        places[r] = position - world.embodiment.mount
-        for c, camera in enumerate(CAMERAS):
-            u, v, depth = world.project(camera, position)
-            points[c, r], seen[c, r] = (u, v), depth > 0 and 0 <= u <= 1 and 0 <= v <= 1
-    return {"points": points, "seen": seen, "places": places, "named": named}
+        named[r], asked[r] = True, _attributes(world, name)
+        places[r] = world.position(name) - world.embodiment.mount
+        points[:, r], seen[:, r] = _in_pictures(world, name)
+    crowd = np.full((CROWD, len(ATTRIBUTES)), -1)
+    crowd_points, crowd_seen = np.zeros((len(CAMERAS), CROWD, 2)), np.zeros((len(CAMERAS), CROWD), bool)
+    shut = world.episode.drawer is not None and world.drawer_opening() < 0.3
+    there = [t.name for t in world.episode.things if not (t.in_drawer and shut)]
+    for n, name in enumerate([*there, *(["drawer"] if world.episode.drawer is not None else [])][:CROWD]):
+        crowd[n] = _attributes(world, name)
+        crowd_points[:, n], crowd_seen[:, n] = _in_pictures(world, name)
+    return {
+        "points": points,
+        "seen": seen,
+        "places": places,
+        "named": named,
+        "asked": asked,
+        "crowd": crowd,
+        "crowd_points": crowd_points,
+        "crowd_seen": crowd_seen,
+    }
+
+
+def _attributes(world: TabletopWorld, name: str) -> tuple[int, int, int]:
+    """Indices of kind, colour and size; a drawer has no size."""
+    drawer = world.episode.drawer
+    if name == "drawer" and drawer is not None:
+        return len(KINDS), COLORS.index(drawer.color), -1
+    thing = world.thing(name)
+    return KINDS.index(thing.kind), COLORS.index(thing.color), SIZES.index(thing.size)
+
+
+def _in_pictures(world: TabletopWorld, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Image points (C, 2) of a thing, and (C,) whether they lie in the picture."""
+    found = np.array([world.project(camera, world.position(name)) for camera in CAMERAS])
+    inside = (found[:, :2] >= 0) & (found[:, :2] <= 1)
+    return found[:, :2], inside.all(1) & (found[:, 2] > 0)
 
 
 def wordings(episode: Episode, rng: np.random.Generator, count: int) -> tuple[str, ...]:

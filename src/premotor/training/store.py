@@ -18,10 +18,16 @@ from premotor.core.codec import Codec
 from premotor.core.errors import DatasetError
 from premotor.core.types import FloatArray, Image
 
-__all__ = ["REFERENCES", "Demonstration", "Store", "Table", "write_shard"]
+__all__ = ["ATTRIBUTES", "CROWD", "LABELS", "REFERENCES", "Demonstration", "Store", "Table", "write_shard"]
 
 REFERENCES = 2  # the object and the target
-_SMALL = ("at", "points", "seen", "places", "named")
+ATTRIBUTES = (9, 8, 2)
+"""How many kinds (with the drawer), colours and sizes there are to be named."""
+CROWD = 8
+"""Things of a scene that are named at most."""
+LABELS = ("points", "seen", "places", "named", "asked", "crowd", "crowd_points", "crowd_seen")
+"""What a frame is labelled with besides actions."""
+_SMALL = ("at", *LABELS)
 _STEPS = ("state", "action", "expert")
 
 
@@ -32,7 +38,8 @@ class Demonstration:
     instructions: ways to say the same task. images: camera -> (F, H, W, 3). at: (F,) step of each frame.
     state: (T, S). action: (T, A), executed. expert: (T,) True where the expert drove.
     points: (F, C, R, 2) image points, 0..1. seen: (F, C, R). places: (F, R, 3) metres in the base frame.
-    named: (F, R).
+    named: (F, R). asked: (F, R, 3) kind, colour and size of object and target, -1 where there is none.
+    crowd: (F, N, 3) the same of everything in the scene; crowd_points (F, C, N, 2) and crowd_seen (F, C, N): where.
     """
 
     embodiment: str
@@ -48,6 +55,10 @@ class Demonstration:
     seen: NDArray[np.bool_]
     places: FloatArray
     named: NDArray[np.bool_]
+    asked: NDArray[np.int64]
+    crowd: NDArray[np.int64]
+    crowd_points: FloatArray
+    crowd_seen: NDArray[np.bool_]
 
 
 def write_shard(folder: Path, name: str, demonstrations: Sequence[Demonstration]) -> None:
@@ -91,6 +102,10 @@ class Table:
     seen: NDArray[np.bool_]
     places: NDArray[np.float32]
     named: NDArray[np.bool_]
+    asked: NDArray[np.int64]
+    crowd: NDArray[np.int64]
+    crowd_points: NDArray[np.float32]
+    crowd_seen: NDArray[np.bool_]
 
 
 class Store:
@@ -164,10 +179,9 @@ class Store:
             columns["state"].append(_pad(codec.encode_states(states), wide_s))
             columns["actions"].append(_pad(encoded, wide_a))
             columns["weight"].append(weight)
-            for name in ("points", "places"):
-                columns[name].append(getattr(d, name)[keep].astype(np.float32))
-            for name in ("seen", "named"):
-                columns[name].append(getattr(d, name)[keep])
+            for name in LABELS:
+                column = getattr(d, name)[keep]
+                columns[name].append(column.astype(np.float32) if column.dtype.kind == "f" else column)
         return Table(**{name: np.concatenate(parts) for name, parts in columns.items()})
 
     def frames(self, shard: NDArray[np.int64], row: NDArray[np.int64]) -> dict[str, Image]:

@@ -24,11 +24,13 @@ from premotor.sim.tabletop.episode import (
     Thing,
 )
 from premotor.sim.tabletop.language import render, resolve
+from premotor.sim.tabletop.lexicon import SHARED, Vocabulary
 from premotor.sim.tabletop.parse import MAX_LENGTH
 from premotor.sim.tabletop.references import CLEAR, Reference, denote, scene_description
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.tasks import EXAMPLES, MOVED_FAMILIES, SLIP_FAMILIES
-from premotor.sim.tabletop.vocabulary import HELD_OUT, SHARED, TRAINING, VALIDATION, VOCABULARIES, Vocabulary
+from premotor.sim.tabletop.training_words import TRAINING
+from premotor.sim.tabletop.vocabulary import HELD_OUT, VALIDATION, VOCABULARIES
 
 
 def thing(kind: Kind, color: Color, x: float, y: float, size: Size = "small", *, in_drawer: bool = False) -> Thing:

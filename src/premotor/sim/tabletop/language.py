@@ -8,10 +8,11 @@ import numpy as np
 
 from premotor.core.errors import InstructionError
 from premotor.sim.tabletop.episode import CONTAINERS, GRASPABLE, Drawer, Family, Goal, Kind, Thing
+from premotor.sim.tabletop.lexicon import Relation, Side, Vocabulary
 from premotor.sim.tabletop.parse import Request, UnknownWord, kinds_of, parse
 from premotor.sim.tabletop.references import Reference, denote, describe, scene_description
 from premotor.sim.tabletop.tasks import EXAMPLES, HOLDERS, OBJECT_KINDS, TARGET_KINDS
-from premotor.sim.tabletop.vocabulary import TRAINING, Relation, Side, Vocabulary
+from premotor.sim.tabletop.training_words import TRAINING
 
 __all__ = [
     "family_of",

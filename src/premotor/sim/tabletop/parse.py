@@ -13,9 +13,10 @@ from typing import Literal, cast
 
 from premotor.core.errors import InstructionError
 from premotor.sim.tabletop.episode import COLORS, FAMILIES, KINDS, Color, Family, Size
+from premotor.sim.tabletop.lexicon import SHARED, Relation, Side
 from premotor.sim.tabletop.references import Reference
 from premotor.sim.tabletop.tasks import EXAMPLES
-from premotor.sim.tabletop.vocabulary import SHARED, VOCABULARIES, Relation, Side
+from premotor.sim.tabletop.vocabulary import VOCABULARIES
 
 __all__ = ["MAX_LENGTH", "Request", "Task", "UnknownWord", "kinds_of", "parse"]
 

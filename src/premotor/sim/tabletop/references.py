@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from premotor.sim.tabletop.episode import Color, Drawer, Size, Thing
+from premotor.sim.tabletop.lexicon import Relation, Side
 from premotor.sim.tabletop.objects import DRAWER, shape
-from premotor.sim.tabletop.vocabulary import Relation, Side
 
 __all__ = ["CLEAR", "NEXT_TO", "Reference", "denote", "describe", "matches", "scene_description"]
 

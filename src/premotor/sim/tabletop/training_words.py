@@ -1,0 +1,225 @@
+"""The words that policies are trained with.
+
+Most were listed by someone who had not seen the other sets; what occurs in those was struck, and so was every
+sentence that the parser does not understand.
+"""
+
+from premotor.sim.tabletop.lexicon import Vocabulary
+
+__all__ = ["TRAINING"]
+
+# fmt: off
+TRAINING = Vocabulary(
+    name="training",
+    nouns={
+        "block": (
+            "block", "brick", "toy block", "building block", "toy brick", "wooden block", "die", "dice", "square",
+            "slab", "lego", "hexahedron",
+        ),
+        "ball": (
+            "ball", "toy ball", "marble", "round ball", "rubber ball", "bouncy ball", "bouncer", "round toy",
+            "ping pong ball", "golf ball", "roller", "bauble", "spheroid",
+        ),
+        "cup": (
+            "cup", "drinking cup", "beaker", "tumbler", "teacup", "chalice", "tankard", "stein", "espresso cup",
+            "coffee cup", "sippy cup", "demitasse",
+        ),
+        "bottle": (
+            "bottle", "water bottle", "plastic bottle", "vial", "jug", "thermos", "soda bottle", "squeeze bottle",
+            "cruet", "flagon", "milk bottle",
+        ),
+        "bowl": (
+            "bowl", "soup bowl", "basin", "mixing bowl", "cereal bowl", "salad bowl", "dipping bowl", "porringer",
+            "rice bowl", "noodle bowl", "fruit bowl", "serving bowl", "washbowl",
+        ),
+        "plate": (
+            "plate", "dinner plate", "saucer", "flat plate", "disk", "dessert plate", "pie plate", "china plate",
+            "paper plate", "lunch plate",
+        ),
+        "tray": (
+            "tray", "serving tray", "tea tray", "board", "salver", "food tray", "serving board", "cutting board",
+            "trencher", "lunch tray", "carrying board", "flat pan", "cafeteria tray",
+        ),
+        "bin": (
+            "bin", "box", "storage box", "bucket", "container", "pail", "hamper", "trash can", "case", "tote",
+            "garbage can", "chest", "receptacle",
+        ),
+    },
+    things=(("thing", "things"), ("object", "objects"), ("item", "items"), ("toy", "toys")),
+    drawers=(
+        "drawer", "drawer", "sliding drawer", "desk drawer", "cabinet drawer", "storage drawer",
+    ),
+    sizes={
+        "small": ("small", "little", "miniature", "wee", "petite"),
+        "large": ("large", "big", "giant", "massive", "jumbo", "enormous"),
+    },
+    sides={
+        "left": (
+            "left {n}", "leftmost {n}", "{n} on the left", "{n} to the left", "left hand {n}", "{n} at the left edge",
+        ),
+        "right": (
+            "right {n}", "rightmost {n}", "{n} on the right", "{n} to the right", "right hand {n}",
+            "{n} at the right edge",
+        ),
+        "near": (
+            "front {n}", "{n} at the front", "{n} nearest to the camera", "{n} closest to the camera", "nearest {n}",
+            "{n} nearest to me", "{n} in the foreground", "closer {n}",
+        ),
+        "far": ("back {n}", "{n} at the back", "{n} farthest from the camera", "far {n}", "farthest {n}"),
+    },
+    relations={
+        "next_to": ("next to", "beside", "close to", "near", "by", "right by"),
+        "nearest": (
+            "nearest to", "closest to", "nearest", "the shortest distance from", "that is closest to",
+            "sitting nearest to",
+        ),
+        "left_of": ("left of", "to the left of", "on the left of", "just left of"),
+        "right_of": ("right of", "to the right of", "on the right of", "just right of"),
+        "in_front_of": ("in front of", "at the front of", "just in front of"),
+        "behind": ("behind", "in back of", "at the back of", "just behind"),
+    },
+    every=(
+        "all the {c} {ns}", "all {c} {ns}", "all of the {c} {ns}", "every {c} {n}", "each {c} {n}", "everything {c}",
+        "everything that is {c}", "anything {c}", "every single {c} {n}", "the {c} {ns}", "each of the {c} {ns}",
+    ),
+    verbs={
+        "pick_up": (
+            "pick up", "lift", "lift up", "raise", "take", "get", "hold up", "elevate", "take hold of", "fetch",
+            "hold", "clutch", "collect",
+        ),
+        "put_in": (
+            "put", "set", "move", "transfer", "deposit", "stick", "pop", "slip", "load", "tuck", "toss", "dump",
+            "relocate", "chuck", "lower",
+        ),
+        "put_on": (
+            "put", "set", "lay", "move", "position", "rest", "transfer", "pop", "deposit", "set down", "lower",
+            "plonk", "arrange",
+        ),
+        "stack": (
+            "stack", "put", "set", "lay", "move", "position", "rest", "balance", "heap", "stack up", "build",
+        ),
+        "push_to": (
+            "push", "slide", "move", "nudge", "shift", "press", "scoot", "drive", "bump", "slip", "budge", "herd",
+            "glide",
+        ),
+        "open_drawer": (
+            "open", "open up", "pull open", "slide open", "pull out", "slide out", "tug open", "draw open", "unshut",
+            "draw out", "get open", "crack open",
+        ),
+        "close_drawer": (
+            "close", "shut", "push shut", "slide shut", "push closed", "slide closed", "push in", "close up",
+            "press shut", "slide in", "nudge shut", "bang shut",
+        ),
+        "put_in_drawer": (
+            "put", "set", "move", "transfer", "deposit", "stick", "pop", "slip", "load", "tuck", "store", "file",
+            "lay",
+        ),
+        "take_out_of_drawer": (
+            "take", "remove", "pull", "get", "lift", "pick", "bring", "fetch", "move", "fish", "dig", "pluck", "draw",
+        ),
+        "put_all_in": (
+            "put", "move", "gather", "collect", "load", "pop", "set", "transfer", "clear", "deposit", "throw", "sort",
+            "toss", "dump", "round up",
+        ),
+    },
+    prepositions={
+        "pick_up": ("from", "off"),
+        "put_in": ("in", "into", "inside"),
+        "put_on": ("on", "onto", "on top of"),
+        "stack": ("on", "onto", "on top of"),
+        "push_to": ("to", "up to", "over to", "towards", "against"),
+        "open_drawer": ("by",),
+        "close_drawer": ("by",),
+        "put_in_drawer": ("in", "into", "inside"),
+        "take_out_of_drawer": ("out of", "from", "out from"),
+        "put_all_in": ("in", "into", "inside"),
+    },
+    states={
+        "put_in": ("in", "inside"),
+        "put_on": ("on", "on top of"),
+        "stack": ("on", "on top of"),
+        "put_in_drawer": ("in", "inside"),
+        "put_all_in": ("in", "inside"),
+    },
+    patterns={
+        "pick_up": (
+            "{v} {o}", "{v} {o} {p} the table", "{v} {o} and hold it", "{v} {o} into the air",
+            "use the gripper to {v} {o}", "find {o} and {v} it", "go and {v} {o}", "pick {o} up", "lift {o} up",
+            "~i want {o} in your gripper", "{v} {o} and hold {it}", "take {o} off the table and hold {it} up",
+            "lift {o} into the air", "~i want you to {v} {o}", "~i need {o} in your gripper", "~can you {v} {o}",
+            "go to {o} and {v} {it}", "find {o} and pick {it} up",
+        ),
+        "put_in": (
+            "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
+            "pick up {o} and {v} {it} {p} {t}", "lift {o} and {v} {it} {p} {t}", "get {o} {p} {t}",
+            "make sure {o} {is} {q} {t}", "use the gripper to {v} {o} {p} {t}", "~{o} {goes} {p} {t}",
+            "~{o} {belongs} {q} {t}", "~i want {o} {q} {t}", "~i would like {o} {q} {t}", "~can you {v} {o} {p} {t}",
+        ),
+        "put_on": (
+            "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
+            "pick up {o} and {v} {it} {p} {t}", "lift {o} and {v} {it} {p} {t}", "get {o} {p} {t}",
+            "make sure {o} {is} {q} {t}", "use the gripper to {v} {o} {p} {t}", "~{o} {goes} {p} {t}",
+            "~{o} {belongs} {q} {t}", "~i want {o} {q} {t}", "~i would like {o} {q} {t}", "~can you {v} {o} {p} {t}",
+            "serve {o} on {t}", "~{o} should be resting {q} {t}", "lift {o} and set {it} down {p} {t}",
+        ),
+        "stack": (
+            "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
+            "pick up {o} and {v} {it} {p} {t}", "lift {o} and {v} {it} {p} {t}", "get {o} {p} {t}",
+            "make sure {o} {is} {q} {t}", "use the gripper to {v} {o} {p} {t}", "~{o} {goes} {p} {t}",
+            "~{o} {belongs} {q} {t}", "~i want {o} {q} {t}", "~i would like {o} {q} {t}",
+            "build a tower: {v} {o} {p} {t}", "make a tower with {o} {p} {t}", "make a tower with {o} on top of {t}",
+            "~i want {o} stacked {q} {t}", "~{o} {goes} on top of {t}", "make sure {o} {is} stacked {q} {t}",
+            "~can you {v} {o} {p} {t}", "lift {o} and balance {it} {q} {t}", "~{o} should sit on top of {t}",
+        ),
+        "push_to": (
+            "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "{v} {o} along the table {p} {t}",
+            "{v} {o} across the table {p} {t}", "{v} {o} until it touches {t}", "{v} {o} until it is next to {s}",
+            "{v} {o} until it is beside {s}", "keep {o} on the table and {v} it {p} {t}", "make {o} slide {p} {t}",
+            "~without lifting it, {v} {o} {p} {t}", "{v} {o} over {p} {t}", "~without lifting {it} {v} {o} {p} {t}",
+            "keep {o} on the table and {v} {it} {p} {t}", "~i want {o} pushed over to {t}",
+            "~can you {v} {o} {p} {t}", "~{o} should be slid along the table to {t}",
+            "touch {o} and {v} {it} {p} {t}", "bring {o} up to {t} by sliding",
+        ),
+        "open_drawer": (
+            "{v} {t}", "pull {t} open", "slide {t} open", "pull {t} out", "slide {t} out {p} the handle",
+            "{v} {t} {p} its handle", "use the handle to {v} {t}", "use the gripper to {v} {t}",
+            "make sure {t} is open", "get {t} open", "~i want {t} open", "~{t} should be open", "~can you {v} {t}",
+            "pull the handle of {t} towards you", "take the handle and pull {t} out",
+        ),
+        "close_drawer": (
+            "{v} {t}", "push {t} shut", "push {t} closed", "slide {t} shut", "push {t} back in",
+            "{v} {t} {p} its handle", "use the gripper to {v} {t}", "make sure {t} is closed", "get {t} closed",
+            "~i want {t} closed", "~{t} should be shut", "slide {t} closed", "~can you {v} {t}",
+            "push the handle and {v} {t}", "get {t} shut", "~{t} needs to be closed",
+        ),
+        "put_in_drawer": (
+            "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
+            "pick up {o} and {v} {it} {p} {t}", "lift {o} and {v} {it} {p} {t}", "get {o} {p} {t}",
+            "make sure {o} {is} {q} {t}", "use the gripper to {v} {o} {p} {t}", "~{o} {goes} {p} {t}",
+            "~{o} {belongs} {q} {t}", "~i want {o} {q} {t}", "~i would like {o} {q} {t}", "{v} {o} away {p} {t}",
+            "put {o} away in {t}", "~can you {v} {o} {p} {t}", "keep {o} {q} {t}", "~{o} should be kept {q} {t}",
+            "clear {o} off the table and into {t}",
+        ),
+        "take_out_of_drawer": (
+            "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "{v} {o} {p} {t} and put it on the table",
+            "{v} {o} {p} {t} to the table", "use the gripper to {v} {o} {p} {t}", "find {o} and {v} it {p} {t}",
+            "get {o} {p} {t}", "~{o} should come {p} {t}", "~i want {o} out of {t}", "~i want {o} taken out of {t}",
+            "~{o} {is} in {t} so take {it} out", "look in {t} and take out {o}", "~can you {v} {o} {p} {t}",
+            "~{o} {has} to come out of {t}", "go into {t} and bring out {o}", "~from {t} take out {o}",
+            "get {o} out of {t} and onto the table", "~i need {o} from inside {t}",
+        ),
+        "put_all_in": (
+            "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
+            "pick up {o} and {v} {it} {p} {t}", "lift {o} and {v} {it} {p} {t}", "get {o} {p} {t}",
+            "make sure {o} {is} {q} {t}", "use the gripper to {v} {o} {p} {t}", "~{o} {goes} {p} {t}",
+            "~{o} {belongs} {q} {t}", "~i want {o} {q} {t}", "~i would like {o} {q} {t}", "~can you {v} {o} {p} {t}",
+            "find {o} and {v} {it} {p} {t}", "clean up {o} into {t}", "clear {o} off the table and into {t}",
+        ),
+    },
+    manners=(
+        "{s}", "please {s}", "{s} please", "can you {s}", "could you please {s}", "now {s}", "i want you to {s}",
+        "i would like you to {s}", "robot, {s}", "your task is to {s}", "hey robot, {s}", "{s} now", "ok, {s}",
+        "would you {s}", "{s} for me", "next, {s}", "{s}, thanks",
+    ),
+)
+# fmt: on
