@@ -48,11 +48,11 @@ class CollectConfig:
 
     pushes: float = 0.012
     push_steps: tuple[int, int] = (3, 10)
-    learner_steps: tuple[int, int] = (10, 50)
+    learner_steps: tuple[int, int] = (15, 70)
     expert_steps: tuple[int, int] = (14, 30)
     every: int = 2
     replan: int = 4
-    disturbed: float = 0.15
+    disturbed: float = 0.3
     wordings: int = 6
     worlds: int = 8
 

@@ -8,40 +8,42 @@ resolved in two steps.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 __all__ = ["Attention", "SlotFusion"]
 
 
 class Attention(nn.Module):
-    """Multi-head attention of queries (B, Q, D) over memory (B, M, D); mask (B, M) is True where memory is real."""
+    """Multi-head attention of queries (B, Q, D) over memory (B, M, E); mask (B, M) is True where memory is real.
 
-    def __init__(self, width: int, heads: int) -> None:
+    Keys and values are the memory itself: each head projects the few queries into the memory's space and what was read
+    out of it, which are the same products in another order, and an eighth of the work where M is many times Q.
+    """
+
+    def __init__(self, width: int, heads: int, memory: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.memory = nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, width)
+        self.query = nn.Linear(width, heads * memory)
+        self.out = nn.Linear(heads * memory, width)
 
     def forward(self, queries: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, Q, D) read from memory."""
-        b, n, d = queries.shape
-        q = self.query(queries).view(b, n, self.heads, -1).transpose(1, 2)
-        k, v = self.memory(memory).view(b, memory.shape[1], 2, self.heads, -1).permute(2, 0, 3, 1, 4)
-        where = None if mask is None else mask[:, None, None, :]
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=where)
-        return self.out(read.transpose(1, 2).reshape(b, n, d))
+        b, n, _ = queries.shape
+        asked = self.query(queries).view(b, -1, memory.shape[-1])
+        scores = asked @ memory.transpose(1, 2) * memory.shape[-1] ** -0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None], -torch.inf)
+        read = scores.softmax(-1).to(memory.dtype) @ memory
+        return self.out(read.view(b, n, -1))
 
 
 class _Block(nn.Module):
     """Slots read the words, the cameras, then each other; then each thinks alone. Pre-norm residual."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, cells: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(4))
-        self.words = Attention(width, heads)
-        self.cells = Attention(width, heads)
-        self.slots = Attention(width, heads)
+        self.words = Attention(width, heads, width)
+        self.cells = Attention(width, heads, cells)
+        self.slots = Attention(width, heads, width)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, slots: Tensor, words: Tensor, mask: Tensor, cells: Tensor) -> Tensor:
@@ -53,15 +55,15 @@ class _Block(nn.Module):
 
 
 class SlotFusion(nn.Module):
-    """words (B, L, D), mask (B, L), cells (B, M, D), context (B, D) -> slots (B, K, D).
+    """words (B, L, D), mask (B, L), cells (B, M, E), context (B, D) -> slots (B, K, D).
 
     context (proprioception and embodiment) is added to every slot before the first block.
     """
 
-    def __init__(self, width: int, heads: int, blocks: int, slots: int) -> None:
+    def __init__(self, width: int, heads: int, blocks: int, slots: int, cells: int) -> None:
         super().__init__()
         self.start = nn.Parameter(torch.randn(slots, width) * 0.5)
-        self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(blocks))
+        self.blocks = nn.ModuleList(_Block(width, heads, cells) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, words: Tensor, mask: Tensor, cells: Tensor, context: Tensor) -> Tensor:

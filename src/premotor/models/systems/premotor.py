@@ -2,8 +2,8 @@
 
 Words and both cameras meet in a few slots; two of the slots point, in each camera, at the object and at the
 target that the instruction names; the action head sees where they point, what is found there, the slots and the
-joints, and gives a chunk of actions. Pointing is taught by labels that simulation gives for free, and it is
-what makes so small an encoder enough.
+joints, and gives a chunk of actions. Pointing, and naming every thing that is in a picture, are taught by labels
+that simulation gives for free, and they are what makes so small an encoder enough.
 """
 
 from dataclasses import dataclass
@@ -25,17 +25,26 @@ REFERENCES = 2  # the object and the target
 
 
 class Output(NamedTuple):
-    """What one forward pass says. actions (B, H, A); pointing per camera; places (B, R, 3) metres, base frame."""
+    """What one forward pass says. actions (B, H, A); pointing per camera; places (B, R, 3) metres, base frame.
+
+    features: what the action head sees. fine: each camera's map (B, C, G, G). slots: (B, K, D).
+    """
 
     actions: Tensor
     pointing: dict[str, Pointing]
     places: Tensor
     features: Tensor
+    fine: dict[str, Tensor]
+    slots: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PremotorConfig:
-    """Sizes. `state_dims` and `action_dims` are per embodiment, in the order of `embodiments`."""
+    """Sizes. `state_dims` and `action_dims` are per embodiment, in the order of `embodiments`.
+
+    names: how many kinds, colours and sizes there are to be named. close: cameras that see things so large that the
+    slots read the coarse map. stem: channels at a quarter of the image's size, a multiple of 3.
+    """
 
     embodiments: tuple[str, ...]
     state_dims: tuple[int, ...]
@@ -43,8 +52,11 @@ class PremotorConfig:
     cameras: tuple[str, ...] = ("front", "wrist")
     image_size: int = 128
     horizon: int = 12
+    names: tuple[int, ...] = (9, 8, 2)
+    close: tuple[str, ...] = ("wrist",)
     text_width: int = 384
-    stem: int = 32
+    word_dropout: float = 0.1
+    stem: int = 48
     fine: int = 64
     coarse: int = 128
     width: int = 128
@@ -54,6 +66,7 @@ class PremotorConfig:
     head_width: int = 512
     head_blocks: int = 3
     grounding: float = 1.0
+    naming: float = 1.0
 
     def build(self) -> "Premotor":
         """Make the policy with fresh weights."""
@@ -81,6 +94,10 @@ class PremotorConfig:
             seen=torch.rand(batch, cams, REFERENCES) < 0.5,
             places=torch.randn(batch, REFERENCES, 3),
             named=torch.rand(batch, REFERENCES) < 0.8,
+            asked=torch.zeros(batch, REFERENCES, len(self.names), dtype=torch.long),
+            crowd=torch.zeros(batch, 8, len(self.names), dtype=torch.long),
+            crowd_points=torch.rand(batch, cams, 8, 2),
+            crowd_seen=torch.rand(batch, cams, 8) < 0.5,
         )
 
 
@@ -92,17 +109,24 @@ class Premotor(nn.Module):
         self.config = config
         c, kinds = config, len(config.embodiments)
         self.eyes = nn.ModuleDict({name: PyramidEncoder(c.stem, c.fine, c.coarse) for name in c.cameras})
-        self.cells = nn.Linear(c.coarse, c.width)
-        side = c.image_size // 16
-        self.where = nn.Parameter(torch.randn(len(c.cameras), side * side, c.width) * 0.1)
-        self.words = nn.Sequential(nn.Linear(c.text_width, c.width), nn.LayerNorm(c.width))
+        # The slots read maps of `fine` channels, each with a learned mark of which cell it is.
+        self.cells = nn.ModuleDict({n: nn.Linear(c.coarse if n in c.close else c.fine, c.fine) for n in c.cameras})
+        sides = {n: c.image_size // (16 if n in c.close else 8) for n in c.cameras}
+        self.where = nn.ParameterDict({n: nn.Parameter(torch.randn(s * s, c.fine) * 0.3) for n, s in sides.items()})
+        self.words = nn.Sequential(
+            nn.Dropout(c.word_dropout), nn.Linear(c.text_width, c.width), nn.LayerNorm(c.width)
+        )
         # One input and one output layer per robot; everything between is shared.
         self.state = nn.Embedding(kinds, c.width * max(c.state_dims))
         nn.init.normal_(self.state.weight, std=max(c.state_dims) ** -0.5)
         self.robot = nn.Embedding(kinds, c.width)
         self.context = nn.Sequential(nn.GELU(), nn.Linear(c.width, c.width))
-        self.fusion = SlotFusion(c.width, c.heads, c.blocks, c.slots)
+        self.fusion = SlotFusion(c.width, c.heads, c.blocks, c.slots, c.fine)
         self.pointers = nn.ModuleDict({name: Pointer(c.width, c.fine, c.image_size // 8) for name in c.cameras})
+        self.namers = nn.ModuleDict({name: nn.Linear(c.fine, sum(c.names)) for name in c.cameras})
+        self.asked = nn.Linear(c.width, sum(c.names))
+        # Set while training where convolutions are faster in bfloat16.
+        self.mixed = False
         seen = len(c.cameras) * REFERENCES * (c.fine + 3)
         self.places = nn.Sequential(nn.Linear(seen + c.width, 256), nn.GELU(), nn.Linear(256, REFERENCES * 3))
         features = seen + c.width + c.slots * c.width + REFERENCES * 3
@@ -113,15 +137,11 @@ class Premotor(nn.Module):
     def forward(self, inputs: Inputs) -> Output:
         """Everything the policy can say about a batch."""
         c = self.config
-        fine: dict[str, Tensor] = {}
-        cells = []
-        for index, name in enumerate(c.cameras):
-            # uint8 HWC permuted is already channels_last, the layout that convolutions on a CPU want.
-            image = inputs.images[name].permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
-            fine[name], coarse = self.eyes[name](image)
-            cells.append(self.cells(coarse.flatten(2).transpose(1, 2)) + self.where[index])
         state = self._state(inputs)
-        slots = self.fusion(self.words(inputs.words), inputs.words_mask, torch.cat(cells, 1), state)
+        with torch.autocast(inputs.words.device.type, torch.bfloat16, enabled=self.mixed):
+            fine, cells = self._look(inputs)
+            slots = self.fusion(self.words(inputs.words), inputs.words_mask, cells, state)
+        slots, fine = slots.float(), {name: seen.float() for name, seen in fine.items()}
         pointing = {name: self.pointers[name](slots[:, :REFERENCES], fine[name]) for name in c.cameras}
         found = [state]
         for said in pointing.values():
@@ -132,7 +152,7 @@ class Premotor(nn.Module):
         # The head predicts for every robot; the row's own robot is picked.
         every = self.head(features).view(len(features), c.horizon, len(c.embodiments), -1)
         actions = every[torch.arange(len(every)), :, inputs.embodiment]
-        return Output(actions, pointing, places.view(-1, REFERENCES, 3), features)
+        return Output(actions, pointing, places.view(-1, REFERENCES, 3), features, fine, slots)
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
@@ -141,14 +161,28 @@ class Premotor(nn.Module):
         heat, seen = self._grounding(out, targets)
         named = targets.named.float()
         place = ((out.places - targets.places).abs().mean(-1) * named).sum() / named.sum().clamp(min=1.0)
+        name, asked = self._naming(out, targets)
         total = act + self.config.grounding * (0.05 * heat + 0.02 * seen + 2.0 * place)
+        total = total + self.config.naming * (0.1 * name + 0.03 * asked)
         parts = {"loss": total, "action": act, "heat": heat, "seen": seen, "place_m": place}
+        parts |= {"name": name, "asked": asked}
         return total, {k: float(v.detach()) for k, v in parts.items()}
 
     @torch.inference_mode()
     def sample(self, inputs: Inputs) -> Tensor:
         """(B, H, A) normalised actions."""
         return self(inputs).actions
+
+    def _look(self, inputs: Inputs) -> tuple[dict[str, Tensor], Tensor]:
+        """Each camera's fine map (B, C, G, G), and the cells (B, M, C) that the slots read."""
+        fine, cells = {}, []
+        for name, eye in self.eyes.items():
+            # uint8 HWC permuted is already channels_last, the layout that convolutions on a CPU want.
+            image = inputs.images[name].permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
+            fine[name], coarse = eye(image)
+            read = coarse if name in self.config.close else fine[name]
+            cells.append(self.cells[name](read.flatten(2).transpose(1, 2)) + self.where[name])
+        return fine, torch.cat(cells, 1)
 
     def _state(self, inputs: Inputs) -> Tensor:
         weights = self.state(inputs.embodiment).view(len(inputs.state), -1, self.config.width)
@@ -167,3 +201,24 @@ class Premotor(nn.Module):
             wrong = F.binary_cross_entropy_with_logits(said.seen, visible, reduction="none")
             seen = seen + (wrong * named).sum() / named.sum().clamp(min=1.0)
         return heat, seen
+
+    def _naming(self, out: Output, targets: Targets) -> tuple[Tensor, Tensor]:
+        """How wrong kinds, colours and sizes are: of all that is in the pictures, and of object and target."""
+        wrong = out.places.new_zeros(())
+        for index, (name, fine) in enumerate(out.fine.items()):
+            where = targets.crowd_points[:, index].clamp(0, 1)[:, :, None] * 2 - 1
+            found = F.grid_sample(fine, where, padding_mode="border", align_corners=False)
+            said = self.namers[name](found.squeeze(-1).transpose(1, 2))
+            wrong = wrong + _misnamed(said, targets.crowd, targets.crowd_seen[:, index], self.config.names)
+        said = self.asked(out.slots[:, :REFERENCES])
+        return wrong, _misnamed(said, targets.asked, targets.named, self.config.names)
+
+
+def _misnamed(said: Tensor, truth: Tensor, real: Tensor, names: tuple[int, ...]) -> Tensor:
+    """Cross-entropies, summed over attributes: said (B, N, sum(names)), truth (B, N, len(names)), real (B, N)."""
+    wrong = said.new_zeros(())
+    for index, logits in enumerate(said.split(names, -1)):
+        label = truth[..., index].masked_fill(~real, -1)
+        each = F.cross_entropy(logits.flatten(0, 1), label.flatten(), ignore_index=-1, reduction="sum")
+        wrong = wrong + each / (label >= 0).sum().clamp(min=1)
+    return wrong

@@ -1,7 +1,7 @@
-"""A small convolutional encoder made for two CPU cores: a patch stem, then plain 3x3 stages.
+"""A small convolutional encoder made for two CPU cores: plain 3x3 convolutions, narrow where the map is large.
 
-The stem cuts the image into 4x4 patches at once, so no convolution ever runs at full resolution, where most
-of the time of a usual network goes. BatchNorm is used because it folds into the convolutions at inference.
+The stem halves the image twice and has few channels while it does, since most of the time of a usual network goes
+there. BatchNorm is used because it folds into the convolutions at inference.
 """
 
 import copy
@@ -17,9 +17,8 @@ _Net = TypeVar("_Net", bound=nn.Module)
 
 
 def _conv(inside: int, outside: int, kernel: int, stride: int) -> nn.Sequential:
-    padding = 0 if kernel == stride else kernel // 2
     return nn.Sequential(
-        nn.Conv2d(inside, outside, kernel, stride, padding, bias=False),
+        nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outside),
         nn.ReLU(inplace=True),
     )
@@ -34,7 +33,9 @@ class PyramidEncoder(nn.Module):
 
     def __init__(self, stem: int, fine: int, coarse: int) -> None:
         super().__init__()
-        self.stem = _conv(3, stem, 4, 4)
+        # Levelling so large a map would take longer than making it.
+        first = nn.Sequential(nn.Conv2d(3, stem // 3, 3, 2, 1), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(first, _conv(stem // 3, stem, 3, 2))
         self.middle = nn.Sequential(_conv(stem, fine, 3, 2), _conv(fine, fine, 3, 1))
         self.deep = nn.Sequential(_conv(fine, coarse, 3, 2), _conv(coarse, coarse, 3, 1))
         self.lateral = nn.Conv2d(fine, fine, 1)
