@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codec = build_codec(arm, actions, rng.normal(0, 1, (50, len(arm.state))))
     config = PremotorConfig(
         embodiments=("panda",), state_dims=(len(arm.state),), action_dims=(7,),
-        stem=8, fine=16, coarse=16, width=32, head_width=32, horizon=4,
+        stem=9, fine=16, coarse=16, width=32, head_width=32, horizon=4,
     )  # fmt: skip
     torch.manual_seed(0)
     out = tmp_path_factory.mktemp("bundles") / "small"

@@ -6,7 +6,7 @@ import torch
 from premotor.core.errors import BundleError
 from premotor.models.systems import SYSTEMS, system_config
 
-SMALL = {"stem": 8, "fine": 16, "coarse": 16, "width": 32, "head_width": 32, "image_size": 64, "horizon": 4}
+SMALL = {"stem": 9, "fine": 16, "coarse": 16, "width": 32, "head_width": 32, "image_size": 64, "horizon": 4}
 ARMS = {"embodiments": ("panda", "so101"), "state_dims": (17, 6), "action_dims": (7, 6)}
 
 

@@ -8,7 +8,7 @@ import pytest
 from premotor.core.codec import build_codec
 from premotor.core.errors import DatasetError
 from premotor.robots.embodiment import EMBODIMENTS
-from premotor.training.store import Demonstration, Store, write_shard
+from premotor.training.store import CROWD, LABELS, Demonstration, Store, write_shard
 
 CAMERAS = ("front", "wrist")
 DIMS = {arm: (len(e.spec.state), len(e.spec.action.dims)) for arm, e in EMBODIMENTS.items()}
@@ -24,7 +24,9 @@ def demonstration(arm: str, steps: int, seed: int, expert: np.ndarray | None = N
         at=at, state=rng.normal(0, 1, (steps, s)), action=rng.normal(0, 0.01, (steps, a)),
         expert=np.ones(steps, bool) if expert is None else expert,
         points=rng.random((n, 2, 2, 2)), seen=rng.random((n, 2, 2)) < 0.5,
-        places=rng.random((n, 2, 3)), named=rng.random((n, 2)) < 0.5,
+        places=rng.random((n, 2, 3)), named=rng.random((n, 2)) < 0.5, asked=rng.integers(-1, 2, (n, 2, 3)),
+        crowd=rng.integers(-1, 2, (n, CROWD, 3)), crowd_points=rng.random((n, 2, CROWD, 2)),
+        crowd_seen=rng.random((n, 2, CROWD)) < 0.5,
     )  # fmt: skip
 
 
@@ -39,6 +41,8 @@ def test_pixels_and_numbers_come_back(tmp_path: Path) -> None:
     pixels = store.frames(table.shard, table.row)
     for camera in CAMERAS:
         assert np.array_equal(pixels[camera], np.concatenate([d.images[camera] for d in demos]))
+    for name in LABELS:
+        assert np.allclose(getattr(table, name)[:11], getattr(demos[0], name)[: len(demos[0].at)])
     for row in range(11):
         raw = codecs["panda"].decode_actions(table.actions[row].astype(float), demos[0].state[demos[0].at[row]])
         valid = table.weight[row, :, 0]

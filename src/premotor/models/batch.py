@@ -11,7 +11,7 @@ __all__ = ["Inputs", "Targets"]
 class Inputs:
     """One batch of observations.
 
-    images: camera -> (B, H, W, 3) in 0..255, uint8 (float when augmented).
+    images: camera -> (B, H, W, 3) in 0..255, uint8 (floating point when augmented).
     words: (B, L, T) text features; words_mask: (B, L) True where real.
     state: (B, S) normalised, zero-padded to the widest embodiment. embodiment: (B,) index.
     """

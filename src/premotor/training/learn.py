@@ -46,11 +46,19 @@ class LearnConfig:
 class Batches:
     """Draws batches from a store's table; robots and families are drawn by the square root of their share.
 
-    `stills` of the draws are frames without an action label, where there are any.
+    `stills` of the draws are frames without an action label, where there are any. pixels: the type they come in.
     """
 
-    def __init__(self, store: Store, table: Table, words: list[list[Tensor]], config: LearnConfig) -> None:
+    def __init__(
+        self,
+        store: Store,
+        table: Table,
+        words: list[list[Tensor]],
+        config: LearnConfig,
+        pixels: torch.dtype = torch.float32,
+    ) -> None:
         self._store, self._table, self._words, self._config = store, table, words, config
+        self._pixels = pixels
         still = ~table.weight[:, 0, 0]
         group = (table.embodiment * len(store.families) + table.family) * 2 + still
         chance = 1.0 / np.sqrt(np.bincount(group)[group])
@@ -71,7 +79,9 @@ class Batches:
         lengths = torch.tensor([len(r) for r in rows])
         noise = rng.normal(0, self._config.state_noise, t.state[pick].shape).astype(np.float32)
         inputs = Inputs(
-            images={c: _recolour(torch.from_numpy(p), rng, self._config.colour) for c, p in pixels.items()},
+            images={
+                c: _recolour(torch.from_numpy(p).to(self._pixels), rng, self._config.colour) for c, p in pixels.items()
+            },
             words=words,
             words_mask=torch.arange(words.shape[1])[None] < lengths[:, None],
             state=torch.from_numpy(t.state[pick] + noise),
@@ -209,10 +219,10 @@ def _step_of(path: Path) -> int:
 
 
 def _recolour(pixels: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """(B, H, W, 3) uint8 -> float 0..255 with a random gain per channel and a random brightness, per image."""
+    """(B, H, W, 3), 0..255, in place: a random gain per channel and a random brightness, per image."""
     count = len(pixels)
     common = rng.normal(1, strength, (count, 1, 1, 1))
     gain: NDArray[np.floating] = common + rng.normal(0, strength / 3, (count, 1, 1, 3))
     shift = rng.normal(0, strength * 60, (count, 1, 1, 1))
-    scaled = pixels.float() * torch.from_numpy(gain).float() + torch.from_numpy(shift).float()
-    return scaled.clamp_(0, 255)
+    gains, shifts = torch.from_numpy(gain).to(pixels.dtype), torch.from_numpy(shift).to(pixels.dtype)
+    return torch.addcmul(shifts, pixels, gains, out=pixels).clamp_(0, 255)

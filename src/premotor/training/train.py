@@ -8,6 +8,7 @@ Everything lies in one run folder and everything that is complete is kept, so a 
     curves/                   TensorBoard         bundle/        the result
 """
 
+import ctypes
 import dataclasses
 import json
 import multiprocessing
@@ -43,6 +44,7 @@ Report = Callable[[str, int, int, Mapping[str, float]], None]
 """Hears progress: stage, done, total, latest numbers."""
 
 _CHECKPOINT_EVERY = 250
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of glibc's malloc.h
 _SHARD, _SCENE_SHARD = 10, 100
 _SCENE_SEEDS = 1_000_000
 
@@ -110,6 +112,7 @@ def train(
     Raises DatasetError when `out` holds a run of another recipe. Ctrl-C leaves a checkpoint and complete shards.
     """
     began = time.time()
+    _keep_memory()
     _claim(recipe, out)
     text = text_files(out / "text")
     encoder = minilm.TextEncoder(text)
@@ -131,7 +134,8 @@ def train(
             table = store.table(codecs, learner.system.config.horizon)
             encoder.prepare(wording for wordings in store.texts for wording in wordings)
             words = [[encoder.features(wording) for wording in wordings] for wordings in store.texts]
-            batches = Batches(store, table, words, recipe.learn)
+            pixels = torch.bfloat16 if learner.system.mixed else torch.float32
+            batches = Batches(store, table, words, recipe.learn, pixels)
             try:
                 learner.learn(batches, round_.until, partial(_on_step, learner, out, curves, report, round_.until))
             finally:
@@ -139,6 +143,16 @@ def train(
     facts = {"recipe": json.loads(_fingerprint(recipe)), "seconds": round(time.time() - began)} | dict(lineage or {})
     bundle.save(out / "bundle", learner.average, learner.system.config, codecs or _load_codecs(out), text, facts)
     return out / "bundle"
+
+
+def _keep_memory() -> None:
+    """Ask glibc not to give large blocks back to the system, to be fetched anew page by page in every step.
+
+    On two cores training is a fifth faster for it. Other C libraries have no such knob and are left alone.
+    """
+    if (tune := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        tune(_MMAP_MAX, 0)
+        tune(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def text_files(folder: Path) -> Path:

@@ -22,7 +22,7 @@ DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MAX_TOKENS = 48
 WEIGHTS, VOCABULARY = "text.safetensors", "tokenizer.json"
 _LAYERS, _HEADS = 3, 12
-_BATCH = 64
+_BATCH = 512
 
 
 class TextEncoder:

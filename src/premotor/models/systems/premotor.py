@@ -113,9 +113,7 @@ class Premotor(nn.Module):
         self.cells = nn.ModuleDict({n: nn.Linear(c.coarse if n in c.close else c.fine, c.fine) for n in c.cameras})
         sides = {n: c.image_size // (16 if n in c.close else 8) for n in c.cameras}
         self.where = nn.ParameterDict({n: nn.Parameter(torch.randn(s * s, c.fine) * 0.3) for n, s in sides.items()})
-        self.words = nn.Sequential(
-            nn.Dropout(c.word_dropout), nn.Linear(c.text_width, c.width), nn.LayerNorm(c.width)
-        )
+        self.words = nn.Sequential(nn.Dropout(c.word_dropout), nn.Linear(c.text_width, c.width), nn.LayerNorm(c.width))
         # One input and one output layer per robot; everything between is shared.
         self.state = nn.Embedding(kinds, c.width * max(c.state_dims))
         nn.init.normal_(self.state.weight, std=max(c.state_dims) ** -0.5)
@@ -178,7 +176,7 @@ class Premotor(nn.Module):
         fine, cells = {}, []
         for name, eye in self.eyes.items():
             # uint8 HWC permuted is already channels_last, the layout that convolutions on a CPU want.
-            image = inputs.images[name].permute(0, 3, 1, 2).float() * (1 / 127.5) - 1.0
+            image = inputs.images[name].permute(0, 3, 1, 2) * (1 / 127.5) - 1.0
             fine[name], coarse = eye(image)
             read = coarse if name in self.config.close else fine[name]
             cells.append(self.cells[name](read.flatten(2).transpose(1, 2)) + self.where[name])
