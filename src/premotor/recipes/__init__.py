@@ -27,11 +27,11 @@ def tabletop() -> Recipe:
     """The shipped policy: both arms, all ten families; still pictures to point, episodes to act, then corrections."""
     rounds = (
         Round(episodes=60, learner=False, until=3500),
-        Round(episodes=20, learner=True, until=6000),
-        Round(episodes=20, learner=True, until=8500),
-        Round(episodes=16, learner=True, until=11000),
+        Round(episodes=20, learner=True, until=5200),
+        Round(episodes=20, learner=True, until=7000),
+        Round(episodes=12, learner=True, until=8300),
     )
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=11000, rate=8e-4))
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=8300, rate=8e-4))
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {"tabletop": tabletop, "tiny": tiny}

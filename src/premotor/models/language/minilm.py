@@ -1,4 +1,4 @@
-"""The frozen text encoder: the lower half of all-MiniLM-L6-v2 (Apache-2.0), its matrices in 8 bits, carried inside the bundle.
+"""The frozen text encoder: the lower half of all-MiniLM-L6-v2 (Apache-2.0) in 8 bits, carried inside the bundle.
 
 Two files: `text.safetensors` (int8 rows with a float scale each, 17 MB instead of 91) and `tokenizer.json`.
 Features of an instruction are computed once and kept, so at run time language costs nothing per step.

@@ -215,7 +215,7 @@ class Premotor(nn.Module):
 def _misnamed(said: Tensor, truth: Tensor, real: Tensor, names: tuple[int, ...]) -> Tensor:
     """Cross-entropies, summed over attributes: said (B, N, sum(names)), truth (B, N, len(names)), real (B, N)."""
     wrong = said.new_zeros(())
-    for index, logits in enumerate(said.split(names, -1)):
+    for index, logits in enumerate(torch.split(said, list(names), -1)):
         label = truth[..., index].masked_fill(~real, -1)
         each = F.cross_entropy(logits.flatten(0, 1), label.flatten(), ignore_index=-1, reduction="sum")
         wrong = wrong + each / (label >= 0).sum().clamp(min=1)
