@@ -44,7 +44,7 @@ class Pointer(nn.Module):
         asked = self.query(queries)
         temperature = F.softplus(asked[..., -1:])
         logits = torch.einsum("brc,bmc->brm", asked[..., :-1], cells) * self.scale * (1.0 + temperature)
-        heat = (logits if self.training else logits.masked_fill(~self._near_peak(logits), -torch.inf)).softmax(-1)
+        heat = logits.masked_fill(~self._near_peak(logits), -torch.inf).softmax(-1)
         features = heat @ cells
         uv = heat @ self.centres
         seen = self.seen(torch.cat([features, queries], -1)).squeeze(-1)
@@ -53,7 +53,7 @@ class Pointer(nn.Module):
     def _near_peak(self, logits: Tensor) -> Tensor:
         """(B, R, G * G) True within two cells of the highest.
 
-        In doubt between two things, the mean of their places is neither; acting commits to the likelier one.
+        In doubt between two things, the mean of their places is neither: the likelier one is taken.
         """
         peak = self.centres[logits.argmax(-1)]
         away = (self.centres - peak[..., None, :]).abs().amax(-1)
