@@ -7,13 +7,13 @@ that simulation gives for free, and they are what makes so small an encoder enou
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from premotor.models.batch import Inputs, Targets
+from premotor.models.batch import Inputs, SceneTargets
 from premotor.models.fusion.slots import SlotFusion
 from premotor.models.heads.pointing import Pointer, Pointing, heat_target
 from premotor.models.heads.regression import RegressionHead
@@ -70,6 +70,14 @@ class PremotorConfig:
     grounding: float = 1.0
     naming: float = 1.0
 
+    @classmethod
+    def toy(cls) -> Self:
+        """A size for tests: everything is there, nothing is learned."""
+        return cls(
+            embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6), image_size=64, horizon=4,
+            stem=8, fine=16, coarse=16, width=32, head_width=32,
+        )  # fmt: skip
+
     def build(self) -> "Premotor":
         """Make the policy with fresh weights."""
         return Premotor(self)
@@ -85,11 +93,11 @@ class PremotorConfig:
             embodiment=torch.randint(0, len(self.embodiments), (batch,)),
         )
 
-    def fake_targets(self, batch: int) -> Targets:
+    def fake_targets(self, batch: int) -> SceneTargets:
         """Random targets of the right shapes."""
         cams = len(self.cameras)
         action = (batch, self.horizon, max(self.action_dims))
-        return Targets(
+        return SceneTargets(
             actions=torch.randn(action),
             weight=torch.ones(action),
             points=torch.rand(batch, cams, REFERENCES, 2),
@@ -155,7 +163,7 @@ class Premotor(nn.Module):
         actions = every[torch.arange(len(every)), :, inputs.embodiment]
         return Output(actions, pointing, places.view(-1, REFERENCES, 3), features, fine, slots)
 
-    def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, inputs: Inputs, targets: SceneTargets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
         out = self(inputs)
         act = ((out.actions - targets.actions).abs() * targets.weight).sum() / targets.weight.sum().clamp(min=1.0)
@@ -190,7 +198,7 @@ class Premotor(nn.Module):
         state = torch.einsum("bs,bsw->bw", inputs.state, weights) + self.robot(inputs.embodiment)
         return state + self.context(state)
 
-    def _grounding(self, out: Output, targets: Targets) -> tuple[Tensor, Tensor]:
+    def _grounding(self, out: Output, targets: SceneTargets) -> tuple[Tensor, Tensor]:
         heat, seen = out.places.new_zeros(()), out.places.new_zeros(())
         for index, said in enumerate(out.pointing.values()):
             visible = (targets.seen[:, index] & targets.named).float()
@@ -203,7 +211,7 @@ class Premotor(nn.Module):
             seen = seen + (wrong * named).sum() / named.sum().clamp(min=1.0)
         return heat, seen
 
-    def _naming(self, out: Output, targets: Targets) -> tuple[Tensor, Tensor]:
+    def _naming(self, out: Output, targets: SceneTargets) -> tuple[Tensor, Tensor]:
         """How wrong kinds, colours and sizes are: of all that is in the pictures, and of object and target."""
         wrong = out.places.new_zeros(())
         for index, (name, fine) in enumerate(out.fine.items()):
