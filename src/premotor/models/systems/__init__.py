@@ -6,7 +6,11 @@ from premotor.core.errors import BundleError
 
 __all__ = ["SYSTEMS", "system_config"]
 
-SYSTEMS = {"premotor": "premotor.models.systems.premotor:PremotorConfig"}
+SYSTEMS = {
+    "act": "premotor.models.systems.act:ActConfig",
+    "diffusion_policy": "premotor.models.systems.diffusion_policy:DiffusionPolicyConfig",
+    "premotor": "premotor.models.systems.premotor:PremotorConfig",
+}
 
 
 def system_config(name: str) -> type:
