@@ -1,0 +1,1 @@
+"""Published checkpoints, one file a layout: read strictly, or not at all."""
