@@ -60,12 +60,12 @@ class ActConfig:
 
     @classmethod
     def published(cls) -> Self:
-        """The size of the paper: four cameras, two arms, 84 million numbers."""
+        """The size of the paper: four cameras, two arms, 52 million numbers."""
         return cls()
 
     @classmethod
     def nano(cls) -> Self:
-        """A size that a laptop trains from nothing: no pretrained image network, so its norms learn too."""
+        """A size that a laptop trains from nothing, 2.5 million numbers: its norms learn, as nothing is pretrained."""
         return cls(
             state_dim=17, action_dim=7, cameras=("front", "wrist"), image_size=(128, 128), horizon=12,
             stem=32, stages=(32, 64, 128, 256), blocks=(1, 1, 1, 1), norm="batch",

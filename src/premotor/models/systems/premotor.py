@@ -75,7 +75,7 @@ class PremotorConfig:
         """A size for tests: everything is there, nothing is learned."""
         return cls(
             embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6), image_size=64, horizon=4,
-            stem=8, fine=16, coarse=16, width=32, head_width=32,
+            stem=9, fine=16, coarse=16, width=32, head_width=32,
         )  # fmt: skip
 
     def build(self) -> "Premotor":

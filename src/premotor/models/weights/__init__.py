@@ -1,1 +1,1 @@
-"""Published checkpoints, one file a layout: read strictly, or not at all."""
+"""Published checkpoints, read strictly into the systems here."""
