@@ -1,6 +1,6 @@
-"""Record what LeRobot's policies compute, for tests to compare with. In its own environment, from the repository root:
+"""Record what LeRobot's policies compute, for tests to compare with. In its own environment:
 
-    python -m tests.models.record_with_lerobot FOLDER ...
+    python tests/models/record_with_lerobot.py FOLDER ...
 
 Each folder holds a config.json; golden.npz and shapes.json are written beside it.
 
@@ -20,7 +20,8 @@ from lerobot.configs.policies import PreTrainedConfig
 from lerobot.policies.factory import get_policy_class
 from torchvision.models import resnet
 
-from .checkpoint import made_weight, nature
+# Run as a script, beside this file and without our own packages.
+from checkpoint import made_weight, nature  # type: ignore[import-not-found]
 
 
 class Draws:
