@@ -22,7 +22,8 @@ def idct(coefficients: _Floats) -> _Floats:
 
 @cache
 def _basis(length: int) -> _Floats:
-    frequency, time = np.arange(length)[:, None], np.arange(length) + 0.5
-    basis = np.cos(np.pi * frequency * time / length) * np.sqrt(2.0 / length)
+    # Whole turns are taken off while the angle is still a whole number, which keeps the last digits.
+    angle = np.arange(length)[:, None] * (2 * np.arange(length) + 1) % (4 * length)
+    basis = np.cos(angle * (np.pi / (2 * length))) * np.sqrt(2.0 / length)
     basis[0] = np.sqrt(1.0 / length)
     return np.asarray(basis)
