@@ -1,19 +1,23 @@
 """Every registered system builds, gives a finite loss, learns something and samples the right shape."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from premotor.core.errors import BundleError
 from premotor.models.systems import SYSTEMS, system_config
+from premotor.models.systems.octo import PRESETS
 
 SMALL = {"stem": 9, "fine": 16, "coarse": 16, "width": 32, "head_width": 32, "image_size": 64, "horizon": 4}
+SIZES: dict[str, Any] = {"octo": PRESETS["toy"], "premotor": SMALL}
 ARMS = {"embodiments": ("panda", "so101"), "state_dims": (17, 6), "action_dims": (7, 6)}
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_builds_learns_and_samples(name: str) -> None:
     torch.manual_seed(0)
-    config = system_config(name)(**ARMS, **SMALL)
+    config = system_config(name)(**ARMS, **SIZES[name])
     system = config.build()
     inputs, targets = config.fake_inputs(4), config.fake_targets(4)
     optimiser = torch.optim.Adam(system.parameters(), lr=3e-3)
@@ -32,7 +36,7 @@ def test_builds_learns_and_samples(name: str) -> None:
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
-    config = system_config(name)(**ARMS, **SMALL)
+    config = system_config(name)(**ARMS, **SIZES[name])
     system = config.build()
     loss, _ = system.loss(config.fake_inputs(6), config.fake_targets(6))
     loss.backward()

@@ -1,7 +1,9 @@
 """What every system eats, as tensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
+import torch
 from torch import Tensor
 
 __all__ = ["Inputs", "Targets"]
@@ -14,6 +16,11 @@ class Inputs:
     images: camera -> (B, H, W, 3) in 0..255, uint8 (floating point when augmented).
     words: (B, L, T) text features; words_mask: (B, L) True where real.
     state: (B, S) normalised, zero-padded to the widest embodiment. embodiment: (B,) index.
+
+    For systems that read more; the others see nothing of it:
+    a window of K moments, oldest first, is an axis after B in images and state, and moments (B, K) is True where
+    there was one (all, when None). goals: camera -> (B, H, W, 3), how it shall look in the end; a missing camera has
+    no goal. present: camera -> (B,) or (B, K), True where that robot has that picture (all, when missing).
     """
 
     images: dict[str, Tensor]
@@ -21,6 +28,9 @@ class Inputs:
     words_mask: Tensor
     state: Tensor
     embodiment: Tensor
+    moments: Tensor | None = None
+    goals: dict[str, Tensor] = field(default_factory=dict)
+    present: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,3 +54,22 @@ class Targets:
     crowd: Tensor
     crowd_points: Tensor
     crowd_seen: Tensor
+
+    @classmethod
+    def only_actions(cls, actions: Tensor, weight: Tensor) -> Self:
+        """Targets without grounding labels, for systems that learn from actions alone."""
+        count = len(actions)
+        none, never = torch.zeros(count, 0), torch.zeros(count, 0, dtype=torch.bool)
+        labels = torch.zeros(count, 0, dtype=torch.long)
+        return cls(
+            actions=actions,
+            weight=weight,
+            points=none,
+            seen=never,
+            places=none,
+            named=never,
+            asked=labels,
+            crowd=labels,
+            crowd_points=none,
+            crowd_seen=never,
+        )

@@ -6,7 +6,10 @@ from premotor.core.errors import BundleError
 
 __all__ = ["SYSTEMS", "system_config"]
 
-SYSTEMS = {"premotor": "premotor.models.systems.premotor:PremotorConfig"}
+SYSTEMS = {
+    "octo": "premotor.models.systems.octo:OctoConfig",
+    "premotor": "premotor.models.systems.premotor:PremotorConfig",
+}
 
 
 def system_config(name: str) -> type:

@@ -1,0 +1,1 @@
+"""Published checkpoints, read strictly into the systems here."""
