@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
-from lerobot.configs.policies import PreTrainedConfig
-from lerobot.policies.factory import get_policy_class
-from torchvision.models import resnet
 
 # Run as a script, beside this file and without our own packages.
 from checkpoint import made_weight, nature  # type: ignore[import-not-found]
+from lerobot.configs.policies import PreTrainedConfig
+from lerobot.policies.factory import get_policy_class
+from torchvision.models import resnet
 
 
 class Draws:

@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from premotor.core.errors import BundleError
-from premotor.models.systems import SYSTEMS, system_config
+from premotor.models.systems import SYSTEMS, restored_config, system_config
 
 SIZES = [
     ("act", "published", 51.6), ("act", "nano", 2.53),
     ("diffusion_policy", "published", 263), ("diffusion_policy", "nano", 7.6),
+    ("octo", "published", 27), ("octo", "published_base", 92.8), ("octo", "nano", 4.25),
 ]  # fmt: skip
 
 
@@ -56,8 +57,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_config_survives_json(name: str) -> None:
     config = toy(name)
-    read = json.loads(json.dumps(dataclasses.asdict(config)))
-    assert type(config)(**{k: tuple(v) if isinstance(v, list) else v for k, v in read.items()}) == config
+    assert restored_config(name, json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
 @pytest.mark.parametrize(("name", "preset", "millions"), SIZES)

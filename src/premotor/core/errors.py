@@ -1,6 +1,7 @@
 """The one tree of errors. Each message carries the value, the valid options and the next step."""
 
 __all__ = [
+    "ActionTokenError",
     "BundleError",
     "DatasetError",
     "EvaluationError",
@@ -15,6 +16,10 @@ __all__ = [
 
 class PremotorError(Exception):
     """Base of everything that premotor raises on purpose; the command line shows its text, not a traceback."""
+
+
+class ActionTokenError(PremotorError):
+    """Actions have no tokens, or tokens stand for no actions."""
 
 
 class SpecMismatch(PremotorError):

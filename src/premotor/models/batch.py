@@ -1,6 +1,6 @@
 """What every system eats, as tensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -14,9 +14,12 @@ class Inputs:
     images: camera -> (B, H, W, 3) in 0..255, uint8 (floating point when augmented).
     words: (B, L, T) text features; words_mask: (B, L) True where real.
     state: (B, S) normalised, zero-padded to the widest embodiment. embodiment: (B,) index.
-    environment: (B, E) what a system is told about the scene instead of seeing it; most are not.
 
-    A system that looks back takes images (B, T, H, W, 3), state (B, T, S) and environment (B, T, E), oldest first.
+    For systems that read more; the others see nothing of it:
+    a window of K moments, oldest first, is an axis after B in images, state and environment, and moments (B, K) is
+    True where there was one (all, when None). environment: (B, E), what is told about the scene instead of seen.
+    goals: camera -> (B, H, W, 3), how it shall look in the end; a missing camera has no goal. present: camera -> (B,)
+    or (B, K), True where that robot has that picture (all, when missing).
     """
 
     images: dict[str, Tensor]
@@ -24,7 +27,10 @@ class Inputs:
     words_mask: Tensor
     state: Tensor
     embodiment: Tensor
+    moments: Tensor | None = None
     environment: Tensor | None = None
+    goals: dict[str, Tensor] = field(default_factory=dict)
+    present: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,10 +28,11 @@ def tabletop() -> Recipe:
     rounds = (
         Round(episodes=60, learner=False, until=3500),
         Round(episodes=20, learner=True, until=5200),
-        Round(episodes=20, learner=True, until=7000),
-        Round(episodes=12, learner=True, until=8300),
+        Round(episodes=20, learner=True, until=7500),
+        Round(episodes=20, learner=True, until=10000),
+        Round(episodes=16, learner=True, until=13000),
     )
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=8300, rate=8e-4))
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=13000, rate=8e-4))
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {"tabletop": tabletop, "tiny": tiny}

@@ -86,7 +86,7 @@ VALIDATION = Vocabulary(
         "take_out_of_drawer": ("have {o} {p} {t}", "{v} {o} {p} {t} again", "go to {o} and {v} it {p} {t}"),
         "put_all_in": _PLACE_VALIDATION,
     },
-    manners=("{s}", "would you {s}", "try to {s}"),
+    manners=("{s}", "i need you to {s}", "try to {s}"),
 )
 
 _PLACE_HELD_OUT = (
