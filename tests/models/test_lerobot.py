@@ -1,8 +1,7 @@
 """ACT and Diffusion Policy say what LeRobot 0.6.1 says, with the same weights, pictures and random draws."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from premotor.models.systems.diffusion_policy import DiffusionPolicy
 from premotor.models.weights import lerobot_act, lerobot_diffusion
 
 from .checkpoint import make
+from .replay import replayed
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 NAMES = ["act", "act_state", "act_plain", "act_deep"]
@@ -40,25 +40,19 @@ def load(name: str, folder: Path) -> tuple[Act | DiffusionPolicy, Callable[[str]
     return policy, lambda key: lerobot_diffusion.published_name(key, policy.config)
 
 
-@contextmanager
-def replayed(recorded: Recorded, prefix: str) -> Iterator[None]:
-    """The recorded draws in place of random ones, all of them and in order."""
-    draws = iter([recorded[key] for key in sorted(recorded) if key.startswith(prefix)])
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("randn", "randn_like", "randint"):
-            patch.setattr(torch, name, lambda *_, **__: torch.from_numpy(next(draws)))
-        yield
-    assert next(draws, None) is None, "a draw was not used"
+def draws(recorded: Recorded, part: str) -> list[Tensor]:
+    """All that the reference drew at random, in order."""
+    return [torch.from_numpy(recorded[key]) for key in sorted(recorded) if key.startswith(f"{part}/draw")]
 
 
 def inputs(policy: Act | DiffusionPolicy, recorded: Recorded, part: str) -> Inputs:
-    """What the policy sees; an episode that begins is looked back on as if it had stood still."""
+    """What the policy sees, while acting the first moment of an episode."""
+    begins = part == "obs" and isinstance(policy, DiffusionPolicy)
+    before = policy.config.history - 1 if isinstance(policy, DiffusionPolicy) else 0
 
     def tensor(key: str) -> Tensor:
         found = torch.from_numpy(recorded[key])
-        if part == "obs" and isinstance(policy, DiffusionPolicy):
-            return torch.stack([found] * policy.config.history, 1)
-        return found
+        return torch.stack([*[torch.zeros_like(found)] * before, found], 1) if begins else found
 
     pictures = {key.rpartition(".")[2]: tensor(key) for key in recorded if key.startswith(f"{part}/observation.image")}
     if any(picture.is_floating_point() for picture in pictures.values()):
@@ -72,6 +66,7 @@ def inputs(policy: Act | DiffusionPolicy, recorded: Recorded, part: str) -> Inpu
         words_mask=torch.zeros(2, 0, dtype=torch.bool),
         state=tensor(f"{part}/observation.state"),
         embodiment=torch.zeros(2, dtype=torch.long),
+        moments=torch.tensor([[False] * before + [True]] * 2) if begins else None,
         environment=tensor(environment) if environment in recorded else None,
     )
 
@@ -80,7 +75,7 @@ def inputs(policy: Act | DiffusionPolicy, recorded: Recorded, part: str) -> Inpu
 def test_acts_as_the_reference(name: str, tmp_path: Path) -> None:
     reference = recorded(name)
     policy, _ = load(name, make(GOLDEN / name, tmp_path))
-    with replayed(reference, "infer/draw"):
+    with replayed(draws(reference, "infer")):
         found = policy.sample(inputs(policy, reference, "obs")).numpy()
     if "infer/actions" in reference:
         assert found.shape == reference["infer/actions"].shape
@@ -97,7 +92,7 @@ def test_learns_as_the_reference(name: str, tmp_path: Path) -> None:
     real = ~torch.from_numpy(reference["batch/action_is_pad"])
     actions = torch.from_numpy(reference["batch/action"])
     targets = Targets(actions=actions, weight=real[..., None].float().expand_as(actions))
-    with replayed(reference, "train/draw"):
+    with replayed(draws(reference, "train")):
         loss, _ = policy.train().loss(inputs(policy, reference, "batch"), targets)
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == pytest.approx(float(reference["train/loss"]), rel=1e-5)

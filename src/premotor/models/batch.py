@@ -1,7 +1,10 @@
 """What every system eats, as tensors."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
 
+import torch
 from torch import Tensor
 
 __all__ = ["Inputs", "SceneTargets", "Targets"]
@@ -31,6 +34,51 @@ class Inputs:
     environment: Tensor | None = None
     goals: dict[str, Tensor] = field(default_factory=dict)
     present: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def fake(
+        cls,
+        batch: int,
+        *,
+        cameras: Mapping[str, tuple[int, ...]],
+        state: int,
+        words: tuple[int, int] = (0, 0),
+        embodiments: int = 1,
+        window: int = 0,
+        environment: int = 0,
+        goals: bool = False,
+    ) -> Self:
+        """Random inputs. cameras: name -> (height, width); words: (L, T); window: 0 for inputs without that axis."""
+        leading = (batch, window) if window else (batch,)
+
+        def pictures(*leading: int) -> dict[str, Tensor]:
+            sizes = {name: (*leading, *size, 3) for name, size in cameras.items()}
+            return {name: torch.randint(0, 256, size, dtype=torch.uint8) for name, size in sizes.items()}
+
+        return cls(
+            images=pictures(*leading),
+            words=torch.randn(batch, *words),
+            words_mask=torch.ones(batch, words[0], dtype=torch.bool),
+            state=torch.randn(*leading, state),
+            embodiment=torch.randint(0, embodiments, (batch,)),
+            environment=torch.randn(*leading, environment) if environment else None,
+            goals=pictures(batch) if goals else {},
+        )
+
+    def windowed(self) -> tuple[Self, Tensor]:
+        """The same with a window axis, of one moment where there was none; and moments (B, K)."""
+        inputs = self
+        if self.state.ndim == 2:
+            told = self.environment
+            inputs = replace(
+                self,
+                images={name: picture[:, None] for name, picture in self.images.items()},
+                state=self.state[:, None],
+                environment=None if told is None else told[:, None],
+            )
+        if inputs.moments is not None:
+            return inputs, inputs.moments
+        return inputs, torch.ones(inputs.state.shape[:2], dtype=torch.bool, device=inputs.state.device)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -87,15 +87,8 @@ class ActConfig:
 
     def fake_inputs(self, batch: int) -> Inputs:
         """Random inputs of the right shapes, for tests and timing."""
-        size = (batch, *self.image_size, 3)
-        return Inputs(
-            images={c: torch.randint(0, 256, size, dtype=torch.uint8) for c in self.cameras},
-            words=torch.zeros(batch, 0, 0),
-            words_mask=torch.zeros(batch, 0, dtype=torch.bool),
-            state=torch.randn(batch, self.state_dim),
-            embodiment=torch.zeros(batch, dtype=torch.long),
-            environment=torch.randn(batch, self.environment_dim) if self.environment_dim else None,
-        )
+        cameras = dict.fromkeys(self.cameras, self.image_size)
+        return Inputs.fake(batch, cameras=cameras, state=self.state_dim, environment=self.environment_dim)
 
     def fake_targets(self, batch: int) -> Targets:
         """Random targets of the right shapes."""

@@ -4,12 +4,13 @@ The last few observations, each camera seen as keypoints, condition a network th
 lets it hold several ways of doing a task at once. There is no language: one policy, one task.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, Targets
 from premotor.models.heads.diffusion import Betas, Diffusion, Prediction, Sampler
 from premotor.models.heads.unet import ChunkUNet
@@ -106,15 +107,12 @@ class DiffusionPolicyConfig:
 
     def fake_inputs(self, batch: int) -> Inputs:
         """Random inputs of the right shapes, for tests and timing."""
-        size = (batch, self.history, *self.image_size, 3)
-        environment = torch.randn(batch, self.history, self.environment_dim)
-        return Inputs(
-            images={c: torch.randint(0, 256, size, dtype=torch.uint8) for c in self.cameras},
-            words=torch.zeros(batch, 0, 0),
-            words_mask=torch.zeros(batch, 0, dtype=torch.bool),
-            state=torch.randn(batch, self.history, self.state_dim),
-            embodiment=torch.zeros(batch, dtype=torch.long),
-            environment=environment if self.environment_dim else None,
+        return Inputs.fake(
+            batch,
+            cameras=dict.fromkeys(self.cameras, self.image_size),
+            state=self.state_dim,
+            window=self.history,
+            environment=self.environment_dim,
         )
 
     def fake_targets(self, batch: int) -> Targets:
@@ -143,6 +141,7 @@ class DiffusionPolicy(nn.Module):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """(B, E): everything that was observed, as the U-Net is told it."""
+        inputs = self._looked_back(inputs)
         pictures = [self.pixels(inputs.images[name], camera) for camera, name in enumerate(self.config.cameras)]
         if self.config.shared_eye and pictures:
             # All at once, so that they share the place of a random crop and the statistics of a batch.
@@ -172,6 +171,23 @@ class DiffusionPolicy(nn.Module):
         noise = torch.randn((len(condition), c.predicted, c.action_dim), device=condition.device)
         rows = self.diffusion.sample(lambda noisy, step: self.unet(noisy, step, condition), noise, c.sampling_steps)
         return rows[:, c.history - 1 : c.history - 1 + c.horizon]
+
+    def _looked_back(self, inputs: Inputs) -> Inputs:
+        """The whole window: before an episode began, everything was as at its first moment."""
+        inputs, moments = inputs.windowed()
+        count, window = moments.shape
+        if window != self.config.history:
+            raise SpecMismatch(f"{window} moments, this policy looks at {self.config.history}; see Inputs.moments")
+        first = moments.int().argmax(1, keepdim=True)
+        row = torch.arange(count, device=first.device)[:, None]
+        when = torch.arange(window, device=first.device).maximum(first)
+        told = inputs.environment
+        return replace(
+            inputs,
+            images={name: picture[row, when] for name, picture in inputs.images.items()},
+            state=inputs.state[row, when],
+            environment=None if told is None else told[row, when],
+        )
 
     def _eye(self) -> KeypointEncoder:
         c = self.config

@@ -84,13 +84,12 @@ class PremotorConfig:
 
     def fake_inputs(self, batch: int) -> Inputs:
         """Random inputs of the right shapes, for tests and timing."""
-        size = (batch, self.image_size, self.image_size, 3)
-        return Inputs(
-            images={c: torch.randint(0, 256, size, dtype=torch.uint8) for c in self.cameras},
-            words=torch.randn(batch, 12, self.text_width),
-            words_mask=torch.ones(batch, 12, dtype=torch.bool),
-            state=torch.randn(batch, max(self.state_dims)),
-            embodiment=torch.randint(0, len(self.embodiments), (batch,)),
+        return Inputs.fake(
+            batch,
+            cameras=dict.fromkeys(self.cameras, (self.image_size, self.image_size)),
+            words=(12, self.text_width),
+            state=max(self.state_dims),
+            embodiments=len(self.embodiments),
         )
 
     def fake_targets(self, batch: int) -> SceneTargets:
