@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from premotor.core.errors import BundleError
+from premotor.core.errors import WeightsError
 from premotor.models.batch import Inputs, Targets
 from premotor.models.systems.octo import Octo, OctoConfig
 from premotor.models.weights.octo import load_octo, load_octo_text, octo_config, octo_settings, octo_table
@@ -173,27 +173,31 @@ def test_weights_of_any_size_are_read(changes: dict[str, object]) -> None:
 
 def test_weights_that_do_not_fit_are_refused(flat: dict[str, Tensor], octo: Octo) -> None:
     name = "octo_transformer/obs_wrist_projection/kernel"
-    with pytest.raises(BundleError, match=r"1 missing.*obs_wrist_projection/kernel"):
+    with pytest.raises(
+        WeightsError, match=r"1 weights do not fit.*\n  missing: octo_transformer/obs_wrist_projection/kernel"
+    ):
         load_octo({k: v for k, v in flat.items() if k != name}, octo.config)
-    with pytest.raises(BundleError, match=r"1 unknown.*heads_value"):
+    with pytest.raises(WeightsError, match="unknown: heads_value/kernel"):
         load_octo(flat | {"heads_value/kernel": torch.zeros(1)}, octo.config)
-    with pytest.raises(BundleError, match="do not fit the configuration"):
+    with pytest.raises(WeightsError, match=r"obs_wrist_projection/kernel is \(48, 3\), not \(48, 48\)"):
         load_octo(flat | {name: torch.zeros(3, 48)}, octo.config)
-    with pytest.raises(BundleError, match="not the weights of an Octo"):
+    with pytest.raises(WeightsError, match=r"obs_wrist_projection/kernel is \(5,\), not"):
+        load_octo(flat | {name: torch.zeros(5)}, octo.config)
+    with pytest.raises(WeightsError, match="not the weights of an Octo"):
         octo_config({"model.weight": torch.zeros(1)}, horizon=4)
-    with pytest.raises(BundleError, match=r"cameras \['primary', 'wrist'\]"):
+    with pytest.raises(WeightsError, match=r"cameras \['primary', 'wrist'\]"):
         octo_config(flat, horizon=4, cameras=("primary", "left"))
-    with pytest.raises(BundleError, match="no T5 encoder"):
+    with pytest.raises(WeightsError, match="no T5 encoder"):
         load_octo_text({name: flat[name]})
 
 
 def test_an_octo_of_other_parts_is_refused() -> None:
     model = json.loads((FOLDER / "config.json").read_text())["octo_spec"]
     model["heads"]["action"]["kwargs"]["use_map"] = True
-    with pytest.raises(BundleError, match="use_map"):
+    with pytest.raises(WeightsError, match="use_map"):
         octo_settings(model)
     model["heads"]["action"] |= {"name": "MSEActionHead", "kwargs": {}}
-    with pytest.raises(BundleError, match="MSEActionHead"):
+    with pytest.raises(WeightsError, match="MSEActionHead"):
         octo_settings(model)
-    with pytest.raises(BundleError, match="not the description"):
+    with pytest.raises(WeightsError, match="not the description"):
         octo_settings({})

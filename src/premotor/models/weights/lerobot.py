@@ -5,7 +5,7 @@ Numbers of state and action are normalised by the codec; here they are only coun
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -13,12 +13,12 @@ from typing import Any, cast
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from premotor.core.errors import WeightsError
 from premotor.models.vision.pixels import IMAGENET_MEAN, IMAGENET_STD
 
-__all__ = ["Backbone", "Checkpoint", "Features", "backbone", "block_name", "fill", "read"]
+__all__ = ["Backbone", "Checkpoint", "Features", "backbone", "block_name", "read"]
 
 _CAMERA = re.compile(r"observation\.(?:images\.)?(.+)")
 _PART = {"0": "conv1", "1": "bn1", "3": "conv2", "4": "bn2", "6": "conv3", "7": "bn3"}
@@ -85,24 +85,6 @@ def read(folder: Path, kind: str) -> Checkpoint:
     return Checkpoint(
         folder=folder, settings=settings, weights=weights, features=features, pixel_mean=mean, pixel_std=std
     )
-
-
-def fill(system: nn.Module, checkpoint: Checkpoint, rename: Callable[[str], str]) -> None:
-    """Load all weights, under their published names; raises WeightsError with the list of what does not fit."""
-    ours = system.state_dict()
-    names = {rename(key): key for key in ours}
-    found = checkpoint.weights
-    wrong = [f"missing: {name}" for name in names if name not in found]
-    wrong += [f"unknown: {name}" for name in found if name not in names]
-    wrong += [
-        f"{name} is {tuple(found[name].shape)}, not {tuple(ours[key].shape)}"
-        for name, key in names.items()
-        if name in found and found[name].shape != ours[key].shape
-    ]
-    if wrong:
-        listed = "\n  ".join(wrong)
-        raise WeightsError(f"{checkpoint.folder}: {len(wrong)} weights do not fit the config:\n  {listed}")
-    system.load_state_dict({key: found[name] for name, key in names.items()}, strict=True)
 
 
 def block_name(key: str, stem: Sequence[str], stages: Sequence[str]) -> str:

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from premotor.models.systems.act import Act, ActConfig
-from premotor.models.weights.lerobot import Backbone, Checkpoint, backbone, block_name, fill, read
+from premotor.models.weights.lerobot import Backbone, Checkpoint, backbone, block_name, read
+from premotor.models.weights.table import Entry, fill
 
 __all__ = ["load", "published_name"]
 
@@ -31,8 +32,8 @@ def load(folder: Path) -> Act:
     """The policy of a checkpoint folder, ready to act. Raises WeightsError unless everything fits."""
     checkpoint = read(folder, "act")
     system = _config(checkpoint).build()
-    fill(system, checkpoint, published_name)
-    return system.eval()
+    table = {key: Entry(published_name(key)) for key in system.state_dict()}
+    return fill(system, checkpoint.weights, table, str(folder))
 
 
 def published_name(key: str) -> str:

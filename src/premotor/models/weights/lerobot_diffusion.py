@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from premotor.models.systems.diffusion_policy import DiffusionPolicy, DiffusionPolicyConfig
-from premotor.models.weights.lerobot import Backbone, Checkpoint, backbone, block_name, fill, read
+from premotor.models.weights.lerobot import Backbone, Checkpoint, backbone, block_name, read
+from premotor.models.weights.table import Entry, fill
 
 __all__ = ["load", "published_name"]
 
@@ -20,8 +21,8 @@ def load(folder: Path) -> DiffusionPolicy:
     checkpoint = read(folder, "diffusion")
     config = _config(checkpoint)
     system = config.build()
-    fill(system, checkpoint, lambda key: published_name(key, config))
-    return system.eval()
+    table = {key: Entry(published_name(key, config)) for key in system.state_dict()}
+    return fill(system, checkpoint.weights, table, str(folder))
 
 
 def published_name(key: str, config: DiffusionPolicyConfig) -> str:
