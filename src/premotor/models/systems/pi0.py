@@ -1,0 +1,256 @@
+"""pi0 (arXiv 2410.24164) and pi0.5 (arXiv 2504.16054): a VLM reads, a small expert beside it moves by flow matching.
+
+Pictures (SigLIP) and words go through Gemma once. The expert, a narrower Gemma with heads alike, turns noise into a
+chunk of actions; its tokens read what the VLM's left behind in each layer, and the VLM never reads them. pi0 gives
+the state to the expert as a token and mixes the time into the actions; pi0.5 has the state among the words and lets
+the time set the expert's norms.
+
+Faithful: every number, with openpi's or LeRobot's weights (models/weights/pi0.py). Not here: augmentation, and of
+pi0.5's recipe the subtask in words and the FAST tokens that came first; the weights that only these need are held and
+not taught. With `text_width`, features of a frozen text encoder stand in for words of the VLM's own, and pi0.5's state
+is told in 256 words of their own: that is ours, to train without a pretrained VLM.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from premotor.core.errors import SpecMismatch
+from premotor.models.batch import Inputs, Targets
+from premotor.models.fusion.decoder import DecoderConfig, Past
+from premotor.models.fusion.masks import Group, block_mask
+from premotor.models.heads.bins import Bins
+from premotor.models.heads.flow import Flow, time_features
+from premotor.models.vision.letterbox import letterbox
+from premotor.models.vision.siglip import SigLip
+
+__all__ = ["Pi0", "Pi0Config", "Pi05Config", "Prefix"]
+
+# Of pi0.5's state, normalised by quantiles.
+_BINS = Bins.uniform(256)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """What the VLM left behind: keys and values of each layer, and which of its tokens (B, P) are real."""
+
+    past: Past
+    real: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pi0Config:
+    """Sizes; the defaults are the published ones.
+
+    adaptive: pi0.5. dims: numbers in a state and in an action of the weights, those of a robot padded with zeros.
+    words: of fake inputs, any number will do. text_width: see the module; `vocabulary` is unused then.
+    antialias: smooth pictures that shrink, as the published weights were trained; openpi's PyTorch code and LeRobot
+    do not. padded_loss: padding counts in the loss, as in openpi, so that denoising keeps it as training had it;
+    LeRobot leaves it out. shortest, longest: periods that time is told in.
+    """
+
+    adaptive: bool = False
+    cameras: tuple[str, ...] = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
+    state_dim: int = 32
+    action_dim: int = 32
+    dims: int = 32
+    horizon: int = 50
+    words: int = 48
+    vocabulary: int = 257152
+    text_width: int = 0
+    image_size: int = 224
+    antialias: bool = True
+    patch: int = 14
+    vision_width: int = 1152
+    vision_layers: int = 27
+    vision_heads: int = 16
+    vision_mlp: int = 4304
+    width: int = 2048
+    mlp: int = 16384
+    expert_width: int = 1024
+    expert_mlp: int = 4096
+    layers: int = 18
+    heads: int = 8
+    kv_heads: int = 1
+    head_width: int = 256
+    steps: int = 10
+    shortest: float = 4e-3
+    longest: float = 4.0
+    padded_loss: bool = True
+
+    @classmethod
+    def published(cls) -> Self:
+        """The published size: three cameras, 3.2 billion numbers."""
+        return cls()
+
+    @classmethod
+    def nano(cls) -> Self:
+        """A size that a laptop trains from nothing, with words from a frozen text encoder."""
+        return cls(
+            cameras=("front", "wrist"), state_dim=17, action_dim=7, dims=17, horizon=12, words=16, text_width=384,
+            image_size=128, patch=16, vision_width=128, vision_layers=4, vision_heads=4, vision_mlp=384,
+            width=192, mlp=512, expert_width=128, expert_mlp=384, layers=4, heads=4, kv_heads=1, head_width=48,
+        )  # fmt: skip
+
+    @classmethod
+    def toy(cls) -> Self:
+        """A size for tests: everything is there, nothing is learned."""
+        return cls(
+            cameras=("front", "wrist"), state_dim=7, action_dim=7, dims=8, horizon=6, words=12, vocabulary=64,
+            image_size=32, patch=8, vision_width=32, vision_layers=2, vision_heads=4, vision_mlp=64,
+            width=32, mlp=64, expert_width=24, expert_mlp=48, layers=2, heads=4, kv_heads=1, head_width=8, steps=4,
+        )  # fmt: skip
+
+    def build(self) -> "Pi0":
+        """Make the policy with fresh weights."""
+        return Pi0(self)
+
+    def decoder(self, *, expert: bool) -> DecoderConfig:
+        """Sizes of the VLM's decoder or the expert's."""
+        return DecoderConfig(
+            width=self.expert_width if expert else self.width,
+            layers=self.layers,
+            mlp=self.expert_mlp if expert else self.mlp,
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            head_width=self.head_width,
+            told=self.expert_width if expert and self.adaptive else 0,
+        )
+
+    def fake_inputs(self, batch: int) -> Inputs:
+        """Random inputs of the right shapes, for tests and timing."""
+        size = (self.image_size, self.image_size)
+        inputs = Inputs.fake(
+            batch,
+            cameras=dict.fromkeys(self.cameras, size),
+            words=(self.words, self.text_width),
+            state=self.state_dim,
+        )
+        if self.text_width:
+            return inputs
+        return replace(inputs, words=torch.randint(self.vocabulary, (batch, self.words)))
+
+    def fake_targets(self, batch: int) -> Targets:
+        """Random targets of the right shapes."""
+        action = (batch, self.horizon, self.action_dim)
+        return Targets(actions=torch.randn(action), weight=torch.ones(action))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pi05Config(Pi0Config):
+    """pi0.5's; see Pi0Config."""
+
+    adaptive: bool = True
+    words: int = 200
+
+
+class Pi0(nn.Module):
+    """See the module. `loss` trains, `sample` acts."""
+
+    def __init__(self, config: Pi0Config) -> None:
+        super().__init__()
+        self.config = c = config
+        if max(c.state_dim, c.action_dim) > c.dims:
+            raise SpecMismatch(f"state {c.state_dim} and action {c.action_dim} must fit into {c.dims} dimensions")
+        self.flow = Flow(noise_at=1, steps=c.steps)
+        self.eye = SigLip(c.image_size, c.patch, c.vision_width, c.vision_layers, c.vision_heads, c.vision_mlp)
+        self.seen = nn.Linear(c.vision_width, c.width)
+        self.word = nn.Linear(c.text_width, c.width) if c.text_width else nn.Embedding(c.vocabulary, c.width)
+        self.vlm = c.decoder(expert=False).build()
+        for weight in self.vlm.unread():
+            weight.requires_grad_(False)
+        self.expert = c.decoder(expert=True).build()
+        self.action_in = nn.Linear(c.dims, c.expert_width)
+        self.action_out = nn.Linear(c.expert_width, c.dims)
+        # pi0 mixes time into each action, pi0.5 prepares it for the norms.
+        self.time_in = nn.Linear(c.expert_width if c.adaptive else 2 * c.expert_width, c.expert_width)
+        self.time_out = nn.Linear(c.expert_width, c.expert_width)
+        if not c.adaptive:
+            self.state = nn.Linear(c.dims, c.expert_width)
+        elif c.text_width:
+            self.number = nn.Embedding(_BINS.count, c.width)
+
+    def tokens(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """(B, P, D) pictures, then words, and which of them (B, P) are real. A camera that is missing has none."""
+        c, found = self.config, list[tuple[Tensor, Tensor]]()
+        for camera in c.cameras:
+            if camera in inputs.images:
+                tokens = self.seen(self.eye(self.picture(inputs.images[camera])))
+                has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
+                found.append((tokens, has[:, None].expand(tokens.shape[:2])))
+        # Gemma is used to words that are as long as its width is wide; pictures come as they are.
+        words = self.word(inputs.words)
+        found.append((words if c.text_width else words * math.sqrt(c.width), inputs.words_mask))
+        if c.adaptive and c.text_width:
+            numbers = self.number(_BINS.encode(inputs.state))
+            found.append((numbers, torch.ones_like(numbers[..., 0], dtype=torch.bool)))
+        tokens, real = zip(*found, strict=True)
+        return torch.cat(tokens, 1), torch.cat(real, 1)
+
+    def picture(self, image: Tensor) -> Tensor:
+        """(B, H, W, 3) in 0..255 -> (B, 3, S, S) in -1..1."""
+        c = self.config
+        pixels = image.permute(0, 3, 1, 2).to(self.seen.weight.dtype)
+        return letterbox(pixels, c.image_size, fill=0.0, antialias=c.antialias) / 127.5 - 1
+
+    def read(self, inputs: Inputs) -> Prefix:
+        """Run the VLM once."""
+        tokens, real = self.tokens(inputs)
+        # Nobody reads the padding, so it does not matter what padding reads.
+        return Prefix(self.vlm.remember(tokens, real[:, None, None], real.cumsum(1) - 1), real)
+
+    def velocity(self, prefix: Prefix, state: Tensor, actions: Tensor, time: Tensor) -> Tensor:
+        """(B, H, dims) which way the actions (B, H, dims) move at times (B,)."""
+        c = self.config
+        tokens, told = self.action_in(actions), None
+        when = time_features(time, c.expert_width, shortest=c.shortest, longest=c.longest).to(tokens.dtype)
+        if c.adaptive:
+            told = F.silu(self.time_out(F.silu(self.time_in(when))))[:, None]
+        else:
+            mixed = self.time_in(torch.cat([tokens, when[:, None].expand_as(tokens)], -1))
+            tokens = torch.cat([self.state(_padded(state, c.dims))[:, None], self.time_out(F.silu(mixed))], 1)
+        count, before = tokens.shape[1], prefix.real.shape[1]
+        mask = self._reads(before, count - c.horizon).to(tokens.device)[-count:].expand(len(tokens), 1, -1, -1)
+        real = F.pad(prefix.real, (0, count), value=True)
+        places = prefix.real.sum(1, keepdim=True) + torch.arange(count, device=tokens.device)
+        read, _ = self.expert(tokens, mask & real[:, None, None], places, told=told, past=prefix.past)
+        return self.action_out(read[:, -c.horizon :])
+
+    def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
+        """Training loss and its parts."""
+        # What a robot lacks is padding, too.
+        has = targets.weight.amax(1, keepdim=True) > 0
+        actions = _padded(torch.where(has, targets.actions, 0.0), self.config.dims)
+        weight = _padded(targets.weight, self.config.dims)
+        if self.config.padded_loss:
+            weight = targets.weight.amax(-1, keepdim=True).expand_as(actions)
+        time, noise = self.flow.draw_time(len(actions), actions.device), torch.randn_like(actions)
+        x, wanted = self.flow.between(actions, noise, time)
+        error = (self.velocity(self.read(inputs), inputs.state, x, time) - wanted).square() * weight
+        total = error.sum() / weight.sum().clamp(min=1.0)
+        return total, {"loss": float(total.detach())}
+
+    @torch.inference_mode()
+    def sample(self, inputs: Inputs) -> Tensor:
+        """(B, H, A) normalised actions."""
+        prefix, c = self.read(inputs), self.config
+        noise = torch.randn(len(prefix.real), c.horizon, c.dims, device=prefix.real.device)
+        chunk = self.flow.walk(noise, lambda x, time: self.velocity(prefix, inputs.state, x, time))
+        return chunk[..., : c.action_dim]
+
+    def _reads(self, before: int, states: int) -> Tensor:
+        """Who may read whom: the state the prefix, the actions all."""
+        groups = [
+            Group(name="prefix", tokens=before, reads=("prefix",), every_step=False),
+            Group(name="state", tokens=states, reads=("prefix", "state"), every_step=False),
+            Group(name="action", tokens=self.config.horizon, reads=("",), every_step=False),
+        ]
+        return block_mask(groups, 0)
+
+
+def _padded(x: Tensor, dims: int) -> Tensor:
+    return F.pad(x, (0, dims - x.shape[-1]))
