@@ -29,6 +29,7 @@ __all__ = [
 
 _LOOSE = 0.024  # metres that the open gripper is wider than what it is about to grasp
 _TIGHT = 0.014  # the same inside a container or the drawer
+_HOLD = 0.006  # of a thing that the fingers must at least reach around where something keeps the palm up
 _EFFORT = 0.25  # cost of a radian that the hand is turned from its comfortable direction
 _PUSHED = 0.014  # gap in metres at which a pushed thing is near enough
 _SIDE = np.array([1.0, 1.0, 0.0])
@@ -65,8 +66,8 @@ def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
     goal = position + _aside(view, yaw, width, slack * (0.006 if tight else 0.009))
     top = view.top(name)
     goal[2] = max(view.bottom(name) + at, hand.below + 0.0035, top - hand.palm[0] + 0.006)
-    if tight:
-        goal[2] = max(goal[2], DRAWER.height - hand.palm[0] + 0.003)
+    free = (DRAWER.height if tight else _roof(view, name, yaw)) - hand.palm[0] + 0.003
+    goal[2] = max(goal[2], free if tight else min(free, top + hand.below - _HOLD))
     over = max(top + 0.012, view.clearance(position, (name,))) + hand.below
     off = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
     low = float(view.tool[2] - goal[2])
@@ -129,10 +130,12 @@ def _cost(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: float
         fingers = position[:2] + np.array([[-out], [out]]) * closing
     else:
         fingers = position[:2] + np.array([[-(width / 2 + 0.009 + hand.finger / 2)], [2 * out - width / 2]]) * closing
-    inside = tuple(t.name for t in view.world.episode.things if _holds(view, t.name, position))
-    gaps, _ = view.gaps(fingers, (*exclude, *inside))
+    exclude = (*exclude, *_around(view, position))
+    gaps, _ = view.gaps(fingers, exclude)
     crowding = float(np.maximum(0.013 - gaps, 0.0).sum()) * 100.0
-    crowding += _palm_cost(view, position, closing, (*exclude, *inside))
+    # Reaching around the top alone keeps the palm clear of most things; it is the second choice.
+    high = np.array([*position[:2], max(float(position[2]), view.top(exclude[0]) + hand.below - _HOLD)])
+    crowding += 0.1 * _palm_cost(view, position, closing, exclude) + _palm_cost(view, high, closing, exclude)
     if "drawer" in exclude:  # inside it, there is room for the fingers along y only
         crowding += 2.0 * abs(math.sin(yaw))
     return crowding + _EFFORT * abs(turn) + 0.06 * abs(wrap(yaw - view.yaw))
@@ -140,11 +143,28 @@ def _cost(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: float
 
 def _palm_cost(view: View, position: FloatArray, closing: FloatArray, exclude: tuple[str, ...]) -> float:
     """How far the palm of a hand at `position` would be in the way of things that reach up to it."""
-    lift, reach, half = view.hand.palm
+    lift, _, half = view.hand.palm
+    gaps, heights = _under_palm(view, position, closing, exclude)
+    tall = heights > float(position[2]) + lift - 0.005
+    return float((np.maximum(half + 0.006 - gaps, 0.0) * tall).sum()) * 60.0
+
+
+def _roof(view: View, name: str, yaw: float) -> float:
+    """Height of the highest thing that the palm would come down on while the fingers reach for `name`."""
+    position = view.pose(name)[0]
+    closing = np.array([math.sin(yaw), -math.cos(yaw)])
+    gaps, heights = _under_palm(view, position, closing, (name, *_around(view, position)))
+    return float(heights[gaps < view.hand.palm[2] + 0.012].max(initial=0.0))
+
+
+def _under_palm(
+    view: View, position: FloatArray, closing: FloatArray, exclude: tuple[str, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Distances (K,) of obstacles to the middle line of a palm over `position`, and their heights (K,)."""
+    _, reach, half = view.hand.palm
     span = position[:2] + np.linspace(half - reach, reach - half, 9)[:, None] * closing
     gaps, heights = view.gaps(span, exclude)
-    tall = heights > float(position[2]) + lift - 0.005
-    return float((np.maximum(half + 0.006 - gaps.min(axis=1), 0.0) * tall).sum()) * 60.0
+    return gaps.min(axis=1), heights
 
 
 def carry_yaw(view: View, goal: FloatArray, exclude: tuple[str, ...]) -> float | None:
@@ -163,11 +183,15 @@ def carry_yaw(view: View, goal: FloatArray, exclude: tuple[str, ...]) -> float |
     return min(options, key=lambda yaw: cost(yaw) + 0.1 * abs(yaw - view.yaw))
 
 
-def _holds(view: View, container: str, position: FloatArray) -> bool:
-    """Whether something at `position` is over the inside of the thing `container`."""
-    inside = view.shape(container).inside
-    away = view.pose(container)[0] - position
-    return inside[0] > 0 and math.hypot(away[0], away[1]) < max(inside)
+def _around(view: View, position: FloatArray) -> tuple[str, ...]:
+    """Names of the containers over whose inside `position` is."""
+
+    def holds(container: str) -> bool:
+        inside = view.shape(container).inside
+        away = view.pose(container)[0] - position
+        return inside[0] > 0 and math.hypot(away[0], away[1]) < max(inside)
+
+    return tuple(thing.name for thing in view.world.episode.things if holds(thing.name))
 
 
 def hold_up(view: View, name: str, height: float = 0.11) -> Waypoint:
@@ -343,8 +367,9 @@ def facing(view: View, ahead: FloatArray) -> float:
     options = [wrap(angle + k * math.pi) for k in range(2)]
 
     def effort(yaw: float) -> float:
+        # A little beyond the limit is better than half a turn, and keeps the choice from flapping.
         turn = wrap(yaw - bearing)
-        return abs(turn) + (0.0 if low <= turn <= high else 100.0) + 0.1 * abs(wrap(yaw - view.yaw))
+        return abs(turn) + 10.0 * max(low - turn, turn - high, 0.0) + 0.1 * abs(wrap(yaw - view.yaw))
 
     return min(options, key=effort)
 
