@@ -29,9 +29,12 @@ __all__ = [
 
 _LOOSE = 0.024  # metres that the open gripper is wider than what it is about to grasp
 _TIGHT = 0.014  # the same inside a container or the drawer
-_HOLD = 0.006  # of a thing that the fingers must at least reach around where something keeps the palm up
-_EFFORT = 0.25  # cost of a radian that the hand is turned from its comfortable direction
+_HOLD = 0.006  # metres of a thing that the fingers must at least reach around where something keeps the palm up
+# Cost of a radian that the hand is turned away from its comfortable direction, and from where it is now. Where few
+# directions fit, the nearest is taken: a learner that cannot tell 44 degrees from 46 must not stand between two.
+_FREE, _FEW = (0.25, 0.06), (0.1, 0.2)
 _PUSHED = 0.014  # gap in metres at which a pushed thing is near enough
+_SLIDE = 0.045  # metres that the low gripper moves sideways behind a pushed thing; further, it goes over the top
 _SIDE = np.array([1.0, 1.0, 0.0])
 
 
@@ -45,7 +48,7 @@ def funnel(
     """
     aside = max(math.hypot(goal[0] - at[0], goal[1] - at[1]) for at in (view.tool, view.aim))
     turned = 0.0 if yaw is None else abs(wrap(yaw - view.yaw))
-    share = min(max((aside - exact) / 0.02, (turned - 0.15) / 0.4, 0.0), 1.0)
+    share = min(max((aside - exact) / 0.02, (turned - 0.3) / 0.4, 0.0), 1.0)
     height = goal[2] + max(over - goal[2], 0.0) * share
     missing = height - float(view.tool[2])
     free = 1.0 if aside < exact else min(max(1.0 - (missing - 0.012) / 0.02, 0.0), 1.0)
@@ -67,7 +70,7 @@ def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
     top = view.top(name)
     goal[2] = max(view.bottom(name) + at, hand.below + 0.0035, top - hand.palm[0] + 0.006)
     free = (DRAWER.height if tight else _roof(view, name, yaw)) - hand.palm[0] + 0.003
-    goal[2] = max(goal[2], free if tight else min(free, top + hand.below - _HOLD))
+    goal[2] = max(goal[2], free if tight else min(free, _highest(view, name)))
     over = max(top + 0.012, view.clearance(position, (name,))) + hand.below
     off = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
     low = float(view.tool[2] - goal[2])
@@ -107,18 +110,26 @@ def grasp_yaw(view: View, name: str, width: float, exclude: tuple[str, ...] = ()
         options = [math.radians(k) for k in range(-180, 180, 15)]
         if view.hand.fixed is not None:
             options = [view.bearing_of(position) + turn for turn in options]
-    bearing = view.bearing_of(position)
+    ahead = view.bearing_of(position)
+    now = wrap(view.yaw - view.bearing)
+    comfort, stay = _FREE if len(options) > 4 else _FEW
+
+    def effort(yaw: float) -> float:
+        turn = wrap(yaw - ahead)
+        return comfort * abs(turn) + stay * abs(turn - now)
+
     best, least = 0.0, math.inf
-    for yaw in sorted((wrap(option) for option in options), key=lambda yaw: abs(wrap(yaw - bearing))):
-        if _EFFORT * abs(wrap(yaw - bearing)) >= least:
-            break  # those that follow are turned further still
-        cost = _cost(view, (name, *exclude), position, yaw, width)
+    for yaw in sorted((wrap(option) for option in options), key=effort):
+        if effort(yaw) >= least:
+            break  # those that follow are more effort still
+        cost = effort(yaw) + _crowding(view, (name, *exclude), position, yaw, width)
         if cost < least:
             best, least = yaw, cost
     return best
 
 
-def _cost(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: float, width: float) -> float:
+def _crowding(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: float, width: float) -> float:
+    """How much would be in the way of fingers and palm around a thing of that width; past the wrist's limits, 100."""
     turn = wrap(yaw - view.bearing_of(position))
     low, high = view.hand.turns
     if not low <= turn <= high:
@@ -130,15 +141,14 @@ def _cost(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: float
         fingers = position[:2] + np.array([[-out], [out]]) * closing
     else:
         fingers = position[:2] + np.array([[-(width / 2 + 0.009 + hand.finger / 2)], [2 * out - width / 2]]) * closing
-    exclude = (*exclude, *_around(view, position))
-    gaps, _ = view.gaps(fingers, exclude)
-    crowding = float(np.maximum(0.013 - gaps, 0.0).sum()) * 100.0
     # Reaching around the top alone keeps the palm clear of most things; it is the second choice.
-    high = np.array([*position[:2], max(float(position[2]), view.top(exclude[0]) + hand.below - _HOLD)])
-    crowding += 0.1 * _palm_cost(view, position, closing, exclude) + _palm_cost(view, high, closing, exclude)
+    high_up = np.array([*position[:2], max(float(position[2]), _highest(view, exclude[0]))])
+    exclude = (*exclude, *_around(view, position))
+    crowding = float(np.maximum(0.013 - view.gaps(fingers, exclude)[0], 0.0).sum()) * 100.0
+    crowding += 0.1 * _palm_cost(view, position, closing, exclude) + _palm_cost(view, high_up, closing, exclude)
     if "drawer" in exclude:  # inside it, there is room for the fingers along y only
         crowding += 2.0 * abs(math.sin(yaw))
-    return crowding + _EFFORT * abs(turn) + 0.06 * abs(wrap(yaw - view.yaw))
+    return crowding
 
 
 def _palm_cost(view: View, position: FloatArray, closing: FloatArray, exclude: tuple[str, ...]) -> float:
@@ -181,6 +191,12 @@ def carry_yaw(view: View, goal: FloatArray, exclude: tuple[str, ...]) -> float |
     options = [view.yaw + math.radians(k) for k in range(-180, 181, 15)]
     options = [yaw for yaw in options if low <= wrap(yaw) <= high] or [view.yaw]
     return min(options, key=lambda yaw: cost(yaw) + 0.1 * abs(yaw - view.yaw))
+
+
+def _highest(view: View, name: str) -> float:
+    """Height of the tool from which the fingers still hold a thing; a round one only from its middle down."""
+    round_side = view.lies(name) or view.world.thing(name).kind == "ball"
+    return view.top(name) + view.hand.below - (view.half_height(name) + 0.003 if round_side else _HOLD)
 
 
 def _around(view: View, position: FloatArray) -> tuple[str, ...]:
@@ -325,14 +341,16 @@ def push(view: View, name: str, target: str) -> Waypoint:
         near = view.tool[2] < height + 0.012 and -touch - 0.010 < along < 0.0 and abs(beside) < radius
         away = np.array([*(view.tool - 0.03 * ahead)[:2], height])
         return Waypoint(position=away, yaw=yaw, gripper=0.0, speed=0.15) if near else rest(view)
-    if view.tool[2] < height + 0.01 and along < -touch + 0.008 and abs(beside) < 0.012:
+    if view.tool[2] < height + 0.01 and along < -touch + 0.008 and abs(beside) < max(0.012, 0.3 * radius):
         step = min(gap - _PUSHED + 0.012, 0.06)
         where = view.tool + ahead * step - across * min(max(2.0 * beside, -0.02), 0.02)
         return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.12)
     behind = position - ahead * (touch + 0.014)
+    if view.tool[2] < height + 0.02 and along < -touch + 0.008 and abs(beside) < _SLIDE:
+        return Waypoint(position=np.array([behind[0], behind[1], height]), yaw=yaw, gripper=0.0, speed=0.15)
     top = view.top(name)
     over = max(top + 0.012, view.clearance(behind, (name,))) + hand.below
-    return funnel(view, np.array([behind[0], behind[1], height]), over, yaw, 0.0, exact=0.006)
+    return funnel(view, np.array([behind[0], behind[1], height]), over, yaw, 0.0, exact=0.01)
 
 
 def _pushing(
