@@ -1,5 +1,6 @@
 """A bundle comes back exactly, or not at all."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -25,10 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     actions = rng.normal(0, 0.01, (50, 4, len(arm.action.dims)))
     codec = build_codec(arm, actions, rng.normal(0, 1, (50, len(arm.state))))
-    config = PremotorConfig(
-        embodiments=("panda",), state_dims=(len(arm.state),), action_dims=(7,),
-        stem=9, fine=16, coarse=16, width=32, head_width=32, horizon=4,
-    )  # fmt: skip
+    one = {"embodiments": ("panda",), "state_dims": (len(arm.state),), "action_dims": (7,)}
+    config = dataclasses.replace(PremotorConfig.toy(), **one, image_size=128)  # type: ignore[arg-type]
     torch.manual_seed(0)
     out = tmp_path_factory.mktemp("bundles") / "small"
     bundle.save(out, config.build(), config, {"panda": codec}, bundle.DEFAULT, {"recipe": "test"})

@@ -1,28 +1,38 @@
 """Every registered system builds, gives a finite loss, learns something and samples the right shape."""
 
+import dataclasses
+import json
 from typing import Any
 
 import pytest
 import torch
 
 from premotor.core.errors import BundleError
-from premotor.models.systems import SYSTEMS, system_config
-from premotor.models.systems.octo import PRESETS
+from premotor.models.systems import SYSTEMS, restored_config, system_config
 
-SMALL = {"stem": 9, "fine": 16, "coarse": 16, "width": 32, "head_width": 32, "image_size": 64, "horizon": 4}
-SIZES: dict[str, Any] = {"octo": PRESETS["toy"], "premotor": SMALL}
-ARMS = {"embodiments": ("panda", "so101"), "state_dims": (17, 6), "action_dims": (7, 6)}
+SIZES = [
+    ("act", "published", 51.6), ("act", "nano", 2.53),
+    ("diffusion_policy", "published", 263), ("diffusion_policy", "nano", 7.6),
+    ("octo", "published", 27), ("octo", "published_base", 92.8), ("octo", "nano", 4.25),
+]  # fmt: skip
+
+
+def toy(name: str) -> Any:
+    """The small configuration of a system."""
+    kind: Any = system_config(name)
+    return kind.toy()
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_builds_learns_and_samples(name: str) -> None:
     torch.manual_seed(0)
-    config = system_config(name)(**ARMS, **SIZES[name])
+    config = toy(name)
     system = config.build()
     inputs, targets = config.fake_inputs(4), config.fake_targets(4)
     optimiser = torch.optim.Adam(system.parameters(), lr=3e-3)
     losses = []
     for _ in range(12):
+        torch.manual_seed(0)  # The same noise each time, where there is some.
         loss, parts = system.loss(inputs, targets)
         assert torch.isfinite(loss)
         assert all(value == value for value in parts.values())
@@ -31,12 +41,12 @@ def test_builds_learns_and_samples(name: str) -> None:
         optimiser.zero_grad()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
-    assert system.eval().sample(inputs).shape == (4, 4, 7)
+    assert system.eval().sample(inputs).shape == (4, config.horizon, targets.actions.shape[-1])
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
-    config = system_config(name)(**ARMS, **SIZES[name])
+    config = toy(name)
     system = config.build()
     loss, _ = system.loss(config.fake_inputs(6), config.fake_targets(6))
     loss.backward()
@@ -44,8 +54,22 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     assert idle == []
 
 
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_config_survives_json(name: str) -> None:
+    config = toy(name)
+    assert restored_config(name, json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+@pytest.mark.parametrize(("name", "preset", "millions"), SIZES)
+def test_sizes_are_as_stated(name: str, preset: str, millions: float) -> None:
+    config = getattr(system_config(name), preset)()
+    with torch.device("meta"):
+        system = config.build()
+    assert sum(p.numel() for p in system.parameters()) / 1e6 == pytest.approx(millions, rel=0.01)
+
+
 def test_actions_are_the_rows_own_robots() -> None:
-    config = system_config("premotor")(**ARMS, **SMALL)
+    config = toy("premotor")
     system, inputs = config.build().eval(), config.fake_inputs(3)
     with torch.no_grad():
         every = system(inputs).features
@@ -55,7 +79,7 @@ def test_actions_are_the_rows_own_robots() -> None:
 
 
 def test_words_beyond_the_mask_do_not_matter() -> None:
-    config = system_config("premotor")(**ARMS, **SMALL)
+    config = toy("premotor")
     system, inputs = config.build().eval(), config.fake_inputs(2)
     inputs.words_mask[:, 7:] = False
     before = system.sample(inputs)

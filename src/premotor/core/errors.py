@@ -9,6 +9,7 @@ __all__ = [
     "PremotorError",
     "SafetyError",
     "SpecMismatch",
+    "WeightsError",
     "WorldError",
 ]
 
@@ -43,6 +44,10 @@ class InstructionError(PremotorError):
 
 class SafetyError(PremotorError):
     """The guard was set up with limits that cannot be kept, or was used wrongly."""
+
+
+class WeightsError(PremotorError):
+    """A published checkpoint is missing, incomplete, or made for another system."""
 
 
 class WorldError(PremotorError):

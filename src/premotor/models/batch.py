@@ -1,12 +1,13 @@
 """What every system eats, as tensors."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
-__all__ = ["Inputs", "Targets"]
+__all__ = ["Inputs", "SceneTargets", "Targets"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,9 +19,10 @@ class Inputs:
     state: (B, S) normalised, zero-padded to the widest embodiment. embodiment: (B,) index.
 
     For systems that read more; the others see nothing of it:
-    a window of K moments, oldest first, is an axis after B in images and state, and moments (B, K) is True where
-    there was one (all, when None). goals: camera -> (B, H, W, 3), how it shall look in the end; a missing camera has
-    no goal. present: camera -> (B,) or (B, K), True where that robot has that picture (all, when missing).
+    a window of K moments, oldest first, is an axis after B in images, state and environment, and moments (B, K) is
+    True where there was one (all, when None). environment: (B, E), what is told about the scene instead of seen.
+    goals: camera -> (B, H, W, 3), how it shall look in the end; a missing camera has no goal. present: camera -> (B,)
+    or (B, K), True where that robot has that picture (all, when missing).
     """
 
     images: dict[str, Tensor]
@@ -29,23 +31,78 @@ class Inputs:
     state: Tensor
     embodiment: Tensor
     moments: Tensor | None = None
+    environment: Tensor | None = None
     goals: dict[str, Tensor] = field(default_factory=dict)
     present: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def fake(
+        cls,
+        batch: int,
+        *,
+        cameras: Mapping[str, tuple[int, ...]],
+        state: int,
+        words: tuple[int, int] = (0, 0),
+        embodiments: int = 1,
+        window: int = 0,
+        environment: int = 0,
+        goals: bool = False,
+    ) -> Self:
+        """Random inputs. cameras: name -> (height, width); words: (L, T); window: 0 for inputs without that axis."""
+        leading = (batch, window) if window else (batch,)
+
+        def pictures(*leading: int) -> dict[str, Tensor]:
+            sizes = {name: (*leading, *size, 3) for name, size in cameras.items()}
+            return {name: torch.randint(0, 256, size, dtype=torch.uint8) for name, size in sizes.items()}
+
+        return cls(
+            images=pictures(*leading),
+            words=torch.randn(batch, *words),
+            words_mask=torch.ones(batch, words[0], dtype=torch.bool),
+            state=torch.randn(*leading, state),
+            embodiment=torch.randint(0, embodiments, (batch,)),
+            environment=torch.randn(*leading, environment) if environment else None,
+            goals=pictures(batch) if goals else {},
+        )
+
+    def windowed(self) -> tuple[Self, Tensor]:
+        """The same with a window axis, of one moment where there was none; and moments (B, K)."""
+        inputs = self
+        if self.state.ndim == 2:
+            told = self.environment
+            inputs = replace(
+                self,
+                images={name: picture[:, None] for name, picture in self.images.items()},
+                state=self.state[:, None],
+                environment=None if told is None else told[:, None],
+            )
+        if inputs.moments is not None:
+            return inputs, inputs.moments
+        return inputs, torch.ones(inputs.state.shape[:2], dtype=torch.bool, device=inputs.state.device)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Targets:
-    """What the expert did and meant.
+    """What the expert did.
 
-    actions: (B, H, A) normalised, padded. weight: (B, H, A), 0 where there is no label.
+    actions: (B, P, A) normalised, padded. weight: (B, P, A), 0 where there is no label: past the end of an episode, and
+    dimensions that this row's robot lacks. P is the horizon, and the rows before now if a system predicts those too.
+    """
+
+    actions: Tensor
+    weight: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneTargets(Targets):
+    """What the expert did and meant, as only a simulator can tell.
+
     points: (B, C, R, 2) image points (u, v in 0..1) of object and target in each camera; seen: (B, C, R) is it in
     the picture; places: (B, R, 3) their positions in the base frame (m); named: (B, R) does the instruction name one.
     asked: (B, R, 3) kind, colour and size of object and target, -1 where there is none. crowd: (B, N, 3) the same of
     everything in the scene, crowd_points (B, C, N, 2) and crowd_seen (B, C, N) where it is.
     """
 
-    actions: Tensor
-    weight: Tensor
     points: Tensor
     seen: Tensor
     places: Tensor
@@ -54,22 +111,3 @@ class Targets:
     crowd: Tensor
     crowd_points: Tensor
     crowd_seen: Tensor
-
-    @classmethod
-    def only_actions(cls, actions: Tensor, weight: Tensor) -> Self:
-        """Targets without grounding labels, for systems that learn from actions alone."""
-        count = len(actions)
-        none, never = torch.zeros(count, 0), torch.zeros(count, 0, dtype=torch.bool)
-        labels = torch.zeros(count, 0, dtype=torch.long)
-        return cls(
-            actions=actions,
-            weight=weight,
-            points=none,
-            seen=never,
-            places=none,
-            named=never,
-            asked=labels,
-            crowd=labels,
-            crowd_points=none,
-            crowd_seen=never,
-        )

@@ -24,7 +24,7 @@ from torch import nn
 from premotor.core.codec import Codec
 from premotor.core.errors import BundleError
 from premotor.models.language.minilm import VOCABULARY, WEIGHTS, TextEncoder
-from premotor.models.systems import system_config
+from premotor.models.systems import restored_config
 from premotor.models.systems.premotor import Premotor, PremotorConfig
 
 __all__ = ["DEFAULT", "FORMAT", "Bundle", "load", "save", "verify"]
@@ -108,9 +108,8 @@ def verify(folder: Path) -> dict[str, Any]:
 def load(folder: Path) -> Bundle:
     """Load strictly; raises BundleError on anything missing, altered or not fitting."""
     manifest = verify(folder)
-    kind = system_config(manifest["system"])
     try:
-        config = kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in manifest["config"].items()})
+        config = restored_config(manifest["system"], manifest["config"])
         system = config.build()
         system.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
         codecs = {n: Codec.from_json(c) for n, c in json.loads((folder / "codecs.json").read_text()).items()}

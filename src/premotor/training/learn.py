@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from premotor.models.batch import Inputs, Targets
+from premotor.models.batch import Inputs, SceneTargets
 from premotor.models.systems.premotor import Premotor, PremotorConfig
 from premotor.training.store import Store, Table
 
@@ -66,7 +66,7 @@ class Batches:
             chance[~still] *= (1 - config.stills) / chance[~still].sum()
         self._cumulative = np.cumsum(chance)
 
-    def __getitem__(self, step: int) -> tuple[Inputs, Targets]:
+    def __getitem__(self, step: int) -> tuple[Inputs, SceneTargets]:
         """The batch of one step."""
         rng = np.random.default_rng([self._config.seed, step])
         draws = rng.uniform(0, self._cumulative[-1], self._config.batch)
@@ -86,7 +86,7 @@ class Batches:
             state=torch.from_numpy(t.state[pick] + noise),
             embodiment=torch.from_numpy(t.embodiment[pick]),
         )
-        targets = Targets(
+        targets = SceneTargets(
             actions=torch.from_numpy(t.actions[pick]),
             weight=torch.from_numpy(t.weight[pick]).float(),
             points=torch.from_numpy(t.points[pick]),
@@ -100,7 +100,7 @@ class Batches:
         )
         return inputs, targets
 
-    def ahead(self, start: int, stop: int) -> Iterator[tuple[Inputs, Targets]]:
+    def ahead(self, start: int, stop: int) -> Iterator[tuple[Inputs, SceneTargets]]:
         """Batches start..stop, each prepared in a thread while the one before is learned from."""
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(self.__getitem__, start)

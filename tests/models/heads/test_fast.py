@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from premotor.core.errors import ActionTokenError, BundleError
+from premotor.core.errors import ActionTokenError, WeightsError
 from premotor.models.heads.cosine import dct, idct
 from premotor.models.heads.fast import FastCodec
 from premotor.models.weights.fast import load_fast, save_fast
@@ -105,10 +105,10 @@ def test_a_folder_gives_back_the_codec(tmp_path: Path, golden: dict[str, NDArray
 def test_a_damaged_folder_is_refused(tmp_path: Path, name: str) -> None:
     save_fast(tmp_path, load_fast(FOLDER))
     (tmp_path / name).write_text("{}")
-    with pytest.raises(BundleError, match="damaged"):
+    with pytest.raises(WeightsError, match="damaged"):
         load_fast(tmp_path)
     (tmp_path / name).unlink()
-    with pytest.raises(BundleError, match=f"{name} is missing"):
+    with pytest.raises(WeightsError, match=f"{name} is missing"):
         load_fast(tmp_path)
 
 

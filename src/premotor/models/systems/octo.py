@@ -6,7 +6,7 @@ those tokens masked, and the rest is as before; robots with fewer action dimensi
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,23 +19,9 @@ from premotor.models.fusion.masks import Group, block_mask
 from premotor.models.heads.octo_diffusion import DiffusionHead
 from premotor.models.vision.stem import SmallStem
 
-__all__ = ["PRESETS", "Octo", "OctoConfig", "Read"]
+__all__ = ["Octo", "OctoConfig", "Read"]
 
 _TASK, _AGAIN, _STATE, _READOUT = "task_language", "obs_task_language", "obs_state", "readout_action"
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "toy": {
-        "image_sizes": (64, 32), "stem": (32, 32, 64, 64), "features": 48, "text_width": 32,
-        "width": 48, "layers": 2, "heads": 3, "mlp": 96, "head_width": 64,
-    },
-    "nano": {
-        "image_sizes": (128, 128), "stem": (32, 64, 96, 128), "features": 128, "window": 1,
-        "words": 48, "text_width": 384, "proprioception": True,
-        "width": 192, "layers": 4, "heads": 3, "mlp": 768,
-    },
-    "small": {},
-    "base": {"width": 768, "heads": 12, "mlp": 3072},
-}  # fmt: skip
 
 
 class Read(NamedTuple):
@@ -47,7 +33,7 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OctoConfig:
-    """Sizes; those of Octo-Small 1.5 unless changed. `state_dims` and `action_dims` are per embodiment.
+    """Sizes; the defaults are those of Octo-Small 1.5 as published. `state_dims` and `action_dims` are per embodiment.
 
     image_sizes: per camera. views: the cameras that each embodiment has (all, when empty). words: text tokens, each
     `text_width` wide. window: moments in fake inputs; up to `moments` work. goals: goal pictures are read.
@@ -55,9 +41,9 @@ class OctoConfig:
     first_release: for the weights of Octo 1.0, see block_mask. draws: noises that each chunk is trained with at once.
     """
 
-    embodiments: tuple[str, ...]
-    state_dims: tuple[int, ...]
-    action_dims: tuple[int, ...]
+    embodiments: tuple[str, ...] = ("any",)
+    state_dims: tuple[int, ...] = (1,)
+    action_dims: tuple[int, ...] = (7,)
     cameras: tuple[str, ...] = ("primary", "wrist")
     image_sizes: tuple[int, ...] = (256, 128)
     views: tuple[tuple[str, ...], ...] = ()
@@ -86,11 +72,32 @@ class OctoConfig:
     draws: int = 1
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> Self:
-        """Sizes by name (toy, nano, small, base), then changes; embodiments and their dims must be among those."""
-        if name not in PRESETS:
-            raise SpecMismatch(f"octo has no preset {name!r}; choose from {', '.join(PRESETS)}")
-        return cls(**PRESETS[name] | changes)
+    def published(cls) -> Self:
+        """Octo-Small: 27 million numbers."""
+        return cls()
+
+    @classmethod
+    def published_base(cls) -> Self:
+        """Octo-Base: 93 million numbers."""
+        return cls(width=768, heads=12, mlp=3072)
+
+    @classmethod
+    def nano(cls) -> Self:
+        """A size that a laptop trains from nothing, 4 million numbers: one moment, both arms' joints are read."""
+        return cls(
+            embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6),
+            cameras=("front", "wrist"), image_sizes=(128, 128), window=1, words=48, text_width=384, proprioception=True,
+            stem=(32, 64, 96, 128), features=128, width=192, layers=4, heads=3, mlp=768,
+        )  # fmt: skip
+
+    @classmethod
+    def toy(cls) -> Self:
+        """A size for tests: everything is there, nothing is learned."""
+        return cls(
+            embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6), image_sizes=(64, 32),
+            views=(("primary", "wrist"), ("primary",)), window=3, text_width=32, proprioception=True,
+            stem=(32, 32, 64, 64), features=48, width=48, layers=2, heads=3, mlp=96, head_width=64,
+        )  # fmt: skip
 
     def build(self) -> "Octo":
         """Make the policy with fresh weights."""
@@ -111,24 +118,20 @@ class OctoConfig:
 
     def fake_inputs(self, batch: int) -> Inputs:
         """Random inputs of the right shapes, for tests and timing."""
-
-        def pictures(*leading: int) -> dict[str, Tensor]:
-            sizes = zip(self.cameras, self.image_sizes, strict=True)
-            return {c: torch.randint(0, 256, (*leading, s, s, 3), dtype=torch.uint8) for c, s in sizes}
-
-        return Inputs(
-            images=pictures(batch, self.window),
-            words=torch.randn(batch, self.words, self.text_width),
-            words_mask=torch.ones(batch, self.words, dtype=torch.bool),
-            state=torch.randn(batch, self.window, max(self.state_dims)),
-            embodiment=torch.randint(0, len(self.embodiments), (batch,)),
-            goals=pictures(batch) if self.goals else {},
+        return Inputs.fake(
+            batch,
+            cameras={c: (s, s) for c, s in zip(self.cameras, self.image_sizes, strict=True)},
+            words=(self.words, self.text_width),
+            state=max(self.state_dims),
+            embodiments=len(self.embodiments),
+            window=self.window,
+            goals=self.goals,
         )
 
     def fake_targets(self, batch: int) -> Targets:
         """Random targets of the right shapes."""
         shape = (batch, self.horizon, max(self.action_dims))
-        return Targets.only_actions(torch.randn(shape), torch.ones(shape))
+        return Targets(actions=torch.randn(shape), weight=torch.ones(shape))
 
 
 class Octo(nn.Module):
@@ -183,13 +186,8 @@ class Octo(nn.Module):
         """(B, K, D), what is read out at each moment."""
         return self(inputs).tokens[_READOUT].mean(2)
 
-    def loss(
-        self, inputs: Inputs, targets: Targets, draw: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Training loss and its parts. Targets (B, H, A) teach the last moment, (B, K, H, A) every one.
-
-        draw: step numbers and noise instead of random ones, see DiffusionHead.draw.
-        """
+    def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
+        """Training loss and its parts. Targets (B, H, A) teach the last moment, (B, K, H, A) every one."""
         features, weight = self.features(inputs), targets.weight
         if targets.actions.ndim == 3:
             features = features[:, -1]
@@ -199,17 +197,16 @@ class Octo(nn.Module):
         own = own.view(len(own), *[1] * (weight.ndim - 2), -1)
         # What a robot lacks is 0 and noise, here as in `sample`.
         actions = torch.where(own, targets.actions, 0.0)
-        step, noise = self.head.draw(features, self.config.draws) if draw is None else draw
+        step, noise = self.head.draw(features, self.config.draws)
         total = self.head.loss(features, actions, weight * own, step, noise)
         return total, {"loss": float(total.detach())}
 
     @torch.inference_mode()
-    def sample(self, inputs: Inputs, noise: Tensor | None = None) -> Tensor:
-        """(B, H, A) normalised actions, 0 in the dimensions that a robot lacks. noise: see DiffusionHead.sample."""
+    def sample(self, inputs: Inputs) -> Tensor:
+        """(B, H, A) normalised actions, drawn anew at every call; 0 in the dimensions that a robot lacks."""
         features, c = self.features(inputs)[:, -1], self.config
         own = self.has_action[inputs.embodiment][:, None]
-        if noise is None:
-            noise = torch.randn(c.steps + 1, len(features), c.horizon * own.shape[-1], device=features.device)
+        noise = torch.randn(c.steps + 1, len(features), c.horizon * own.shape[-1], device=features.device)
         chunk = self.head.sample(features, noise, own.expand(-1, c.horizon, -1))[-1]
         return chunk.view(len(chunk), c.horizon, -1) * own
 
@@ -226,24 +223,21 @@ class Octo(nn.Module):
     def _seen(self, inputs: Inputs, task: tuple[Tensor, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """Tokens of every moment, and which are real; a camera without pictures has tokens that nobody reads."""
         c, found = self.config, dict[str, tuple[Tensor, Tensor]]()
-        count, steps = _windowed(next(iter(inputs.images.values())), 5).shape[:2]
-        device = inputs.embodiment.device
-        moments = torch.ones(count, steps, dtype=torch.bool, device=device)
-        if inputs.moments is not None:
-            moments = inputs.moments
+        inputs, moments = inputs.windowed()
+        count, steps = moments.shape
         for index, (camera, size) in enumerate(zip(c.cameras, c.image_sizes, strict=True)):
             present = self.views[inputs.embodiment, index, None]
             if camera in inputs.images:
-                pictures = self._stack(_windowed(inputs.images[camera], 5), inputs.goals.get(camera))
+                pictures = self._stack(inputs.images[camera], inputs.goals.get(camera))
                 tokens = self.stems[camera](pictures).unflatten(0, (count, steps))
             else:
-                tokens = torch.zeros(count, steps, (size // c.patch) ** 2, c.features, device=device)
+                tokens = torch.zeros(count, steps, (size // c.patch) ** 2, c.features, device=moments.device)
                 present = torch.zeros_like(present)
             if camera in inputs.present:
                 present = present & inputs.present[camera].view(count, -1)
             found[f"obs_{camera}"] = (tokens, present[:, :, None].expand(tokens.shape[:3]))
         if c.proprioception:
-            tokens = _windowed(inputs.state, 3)[..., None]
+            tokens = inputs.state[..., None]
             found[_STATE] = (tokens, self.has_state[inputs.embodiment][:, None].expand(tokens.shape[:3]))
         for name, (tokens, real) in found.items():
             found[name] = (self.project[name](tokens) + self.places[name][:steps], real & moments[:, :, None])
@@ -263,8 +257,3 @@ class Octo(nn.Module):
 def _first(dims: tuple[int, ...]) -> Tensor:
     """(E, max) True in the first dims[e] places of row e."""
     return torch.arange(max(dims)) < torch.tensor(dims)[:, None]
-
-
-def _windowed(x: Tensor, axes: int) -> Tensor:
-    """x with a window axis after the batch, of one moment where there was none."""
-    return x if x.ndim == axes else x[:, None]

@@ -7,13 +7,13 @@ that simulation gives for free, and they are what makes so small an encoder enou
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from premotor.models.batch import Inputs, Targets
+from premotor.models.batch import Inputs, SceneTargets
 from premotor.models.fusion.slots import SlotFusion
 from premotor.models.heads.pointing import Pointer, Pointing, heat_target
 from premotor.models.heads.regression import RegressionHead
@@ -70,26 +70,33 @@ class PremotorConfig:
     grounding: float = 1.0
     naming: float = 1.0
 
+    @classmethod
+    def toy(cls) -> Self:
+        """A size for tests: everything is there, nothing is learned."""
+        return cls(
+            embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6), image_size=64, horizon=4,
+            stem=9, fine=16, coarse=16, width=32, head_width=32,
+        )  # fmt: skip
+
     def build(self) -> "Premotor":
         """Make the policy with fresh weights."""
         return Premotor(self)
 
     def fake_inputs(self, batch: int) -> Inputs:
         """Random inputs of the right shapes, for tests and timing."""
-        size = (batch, self.image_size, self.image_size, 3)
-        return Inputs(
-            images={c: torch.randint(0, 256, size, dtype=torch.uint8) for c in self.cameras},
-            words=torch.randn(batch, 12, self.text_width),
-            words_mask=torch.ones(batch, 12, dtype=torch.bool),
-            state=torch.randn(batch, max(self.state_dims)),
-            embodiment=torch.randint(0, len(self.embodiments), (batch,)),
+        return Inputs.fake(
+            batch,
+            cameras=dict.fromkeys(self.cameras, (self.image_size, self.image_size)),
+            words=(12, self.text_width),
+            state=max(self.state_dims),
+            embodiments=len(self.embodiments),
         )
 
-    def fake_targets(self, batch: int) -> Targets:
+    def fake_targets(self, batch: int) -> SceneTargets:
         """Random targets of the right shapes."""
         cams = len(self.cameras)
         action = (batch, self.horizon, max(self.action_dims))
-        return Targets(
+        return SceneTargets(
             actions=torch.randn(action),
             weight=torch.ones(action),
             points=torch.rand(batch, cams, REFERENCES, 2),
@@ -145,17 +152,17 @@ class Premotor(nn.Module):
         pointing = {name: self.pointers[name](slots[:, :REFERENCES], fine[name]) for name in c.cameras}
         found = [state]
         for said in pointing.values():
-            found += [waves(said.uv * 2 - 1).flatten(1), said.seen.sigmoid(), said.features.flatten(1)]
+            found += [_waves(said.uv * 2 - 1).flatten(1), said.seen.sigmoid(), said.features.flatten(1)]
         seen = torch.cat(found, -1)
         places = self.places(seen)
-        own = F.one_hot(inputs.embodiment, len(c.embodiments))[..., None] * waves(inputs.state).flatten(1)[:, None]
+        own = F.one_hot(inputs.embodiment, len(c.embodiments))[..., None] * _waves(inputs.state).flatten(1)[:, None]
         features = self.level(torch.cat([seen, slots.flatten(1), places.detach(), own.flatten(1)], -1))
         # The head predicts for every robot; the row's own robot is picked.
         every = self.head(features).view(len(features), c.horizon, len(c.embodiments), -1)
         actions = every[torch.arange(len(every)), :, inputs.embodiment]
         return Output(actions, pointing, places.view(-1, REFERENCES, 3), features, fine, slots)
 
-    def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, inputs: Inputs, targets: SceneTargets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
         out = self(inputs)
         act = ((out.actions - targets.actions).abs() * targets.weight).sum() / targets.weight.sum().clamp(min=1.0)
@@ -190,7 +197,7 @@ class Premotor(nn.Module):
         state = torch.einsum("bs,bsw->bw", inputs.state, weights) + self.robot(inputs.embodiment)
         return state + self.context(state)
 
-    def _grounding(self, out: Output, targets: Targets) -> tuple[Tensor, Tensor]:
+    def _grounding(self, out: Output, targets: SceneTargets) -> tuple[Tensor, Tensor]:
         heat, seen = out.places.new_zeros(()), out.places.new_zeros(())
         for index, said in enumerate(out.pointing.values()):
             visible = (targets.seen[:, index] & targets.named).float()
@@ -203,7 +210,7 @@ class Premotor(nn.Module):
             seen = seen + (wrong * named).sum() / named.sum().clamp(min=1.0)
         return heat, seen
 
-    def _naming(self, out: Output, targets: Targets) -> tuple[Tensor, Tensor]:
+    def _naming(self, out: Output, targets: SceneTargets) -> tuple[Tensor, Tensor]:
         """How wrong kinds, colours and sizes are: of all that is in the pictures, and of object and target."""
         wrong = out.places.new_zeros(())
         for index, (name, fine) in enumerate(out.fine.items()):
@@ -215,7 +222,7 @@ class Premotor(nn.Module):
         return wrong, _misnamed(said, targets.asked, targets.named, self.config.names)
 
 
-def waves(x: Tensor) -> Tensor:
+def _waves(x: Tensor) -> Tensor:
     """(..., N) values of about -1..1 -> (..., N, 9): themselves, and sines and cosines of 1 to 8 half turns.
 
     A network follows small differences of such values far more closely (Fourier features, arXiv 2006.10739).

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from premotor.core.errors import BundleError
+from premotor.core.errors import WeightsError
 from premotor.models.heads.fast import FastCodec
 
 __all__ = ["load_fast", "save_fast"]
@@ -14,10 +14,10 @@ _TOKENIZER, _PROCESSOR = "tokenizer.json", "processor_config.json"
 
 
 def load_fast(folder: Path) -> FastCodec:
-    """The codec in `folder`; raises BundleError when a file or an entry is missing or damaged."""
+    """The codec in `folder`; raises WeightsError when a file or an entry is missing or damaged."""
     for name in (_TOKENIZER, _PROCESSOR):
         if not (folder / name).is_file():
-            raise BundleError(f"FAST codec {folder}: {name} is missing; restore the folder")
+            raise WeightsError(f"FAST codec {folder}: {name} is missing; restore the folder")
     try:
         numbers = json.loads((folder / _PROCESSOR).read_text())
         codec = FastCodec(
@@ -29,9 +29,9 @@ def load_fast(folder: Path) -> FastCodec:
         )
     except Exception as damage:
         # The tokenizer's own errors are bare Exceptions.
-        raise BundleError(f"FAST codec {folder} is damaged ({damage!r}); restore the folder") from damage
+        raise WeightsError(f"FAST codec {folder} is damaged ({damage!r}); restore the folder") from damage
     if codec.scale <= 0 or codec.size == 0:
-        raise BundleError(f"FAST codec {folder}: scale {codec.scale}, {codec.size} tokens; both must be above 0")
+        raise WeightsError(f"FAST codec {folder}: scale {codec.scale}, {codec.size} tokens; both must be above 0")
     return codec
 
 

@@ -2,36 +2,27 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from premotor.core.errors import BundleError
+from premotor.core.errors import WeightsError
 from premotor.models.language.t5 import T5Config, T5Encoder
 from premotor.models.systems.octo import Octo, OctoConfig
+from premotor.models.weights.table import Entry, fill
 
-__all__ = ["Entry", "load_octo", "load_octo_text", "octo_config", "octo_settings", "octo_table"]
+__all__ = ["load_octo", "load_octo_text", "octo_config", "octo_settings", "octo_table"]
 
 _OCTO, _HEAD = "octo_transformer/", "heads_action/diffusion_model/"
 _TEXT = f"{_OCTO}task_tokenizers_language/hf_model/"
-_Model = TypeVar("_Model", bound=nn.Module)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One of our parameters: its name in the published weights, and how to turn their layout into ours."""
-
-    theirs: str
-    turn: Callable[[Tensor], Tensor]
 
 
 def octo_settings(model: Mapping[str, Any]) -> dict[str, Any]:
     """What octo_config needs beside the weights, from the "model" part of a published config.json.
 
-    Raises BundleError when it describes an Octo of other parts than those here.
+    Raises WeightsError when it describes an Octo of other parts than those here.
     """
     try:
         head, tokenizers = model["heads"]["action"], model["observation_tokenizers"]
@@ -39,7 +30,7 @@ def octo_settings(model: Mapping[str, Any]) -> dict[str, Any]:
         others = {n: t["name"] for n, t in tokenizers.items() if n not in pictures}
         kinds = {head["name"], *others.values()} - {"DiffusionActionHead", "LowdimObsTokenizer"}
         if kinds or choices.get("use_map") or set(others) - {"proprio"} or len(model["heads"]) > 1:
-            raise BundleError(f"this Octo has parts that are unknown here: {sorted(kinds) or [*others, *choices]}")
+            raise WeightsError(f"this Octo has parts that are unknown here: {sorted(kinds) or [*others, *choices]}")
         return {
             "horizon": choices.get("action_horizon", 1),
             "steps": choices.get("diffusion_steps", 20),
@@ -50,25 +41,25 @@ def octo_settings(model: Mapping[str, Any]) -> dict[str, Any]:
             "first_release": not model.get("use_correct_attention", False),
         }
     except (KeyError, TypeError, AttributeError) as missing:
-        raise BundleError(f"not the description of an Octo: {missing!r}") from missing
+        raise WeightsError(f"not the description of an Octo: {missing!r}") from missing
 
 
 def octo_config(flat: Mapping[str, Tensor], *, horizon: int, cameras: Sequence[str] = (), **rest: Any) -> OctoConfig:
     """The sizes that published weights have. cameras: in their order, by name when empty.
 
-    rest: what weights do not tell (steps, repeat_task, window, ...), see octo_settings. Raises BundleError when they
+    rest: what weights do not tell (steps, repeat_task, window, ...), see octo_settings. Raises WeightsError when they
     are not those of an Octo with a diffusion head.
     """
 
     def shape(name: str) -> torch.Size:
         if name not in flat:
-            raise BundleError(f"not the weights of an Octo with a diffusion head: {name} is missing")
+            raise WeightsError(f"not the weights of an Octo with a diffusion head: {name} is missing")
         return flat[name].shape
 
     found = {m[1] for k in flat if (m := re.match(_OCTO + r"observation_tokenizers_([^/]+)/S", k))}
     cameras = tuple(cameras or sorted(found))
     if not cameras or found != set(cameras):
-        raise BundleError(f"not the weights of an Octo with a diffusion head: cameras {sorted(found)}, not {cameras}")
+        raise WeightsError(f"not the weights of an Octo with a diffusion head: cameras {sorted(found)}, not {cameras}")
     stem = _stem(flat, cameras[0])
     convs = _count(flat, f"{stem}StdConv_")
     patch = shape(f"{stem}embedding/kernel")[0] * 2**convs
@@ -106,17 +97,17 @@ def octo_config(flat: Mapping[str, Tensor], *, horizon: int, cameras: Sequence[s
 
 
 def load_octo(flat: Mapping[str, Tensor], config: OctoConfig) -> Octo:
-    """The system with these weights; raises BundleError when any is missing, unknown or of another shape.
+    """The system with these weights; raises WeightsError when any is missing, unknown or of another shape.
 
     The text encoder's own weights may be among them; load_octo_text reads those.
     """
     stems = {name: _stem(flat, name) for name in config.cameras}
     own = {key: value for key, value in flat.items() if not key.startswith(_TEXT)}
-    return _fill(config.build(), own, octo_table(config, stems))
+    return fill(config.build(), own, octo_table(config, stems), "Octo")
 
 
 def load_octo_text(flat: Mapping[str, Tensor]) -> T5Encoder:
-    """The frozen text encoder inside Octo's weights; raises BundleError when any is missing, unknown or misshapen."""
+    """The frozen text encoder inside Octo's weights; raises WeightsError when any is missing, unknown or misshapen."""
     own = {key: value for key, value in flat.items() if key.startswith(_TEXT)}
     block = f"{_TEXT}encoder/block/0/layer/"
     try:
@@ -125,7 +116,7 @@ def load_octo_text(flat: Mapping[str, Tensor]) -> T5Encoder:
         inner = own[f"{block}0/SelfAttention/q/kernel"].shape[1]
         mlp = own[f"{block}1/DenseReluDense/wi/kernel"].shape[1]
     except KeyError as missing:
-        raise BundleError(f"no T5 encoder among these weights: {missing} is missing") from missing
+        raise WeightsError(f"no T5 encoder among these weights: {missing} is missing") from missing
     config = T5Config(
         vocabulary=vocabulary,
         width=width,
@@ -135,7 +126,7 @@ def load_octo_text(flat: Mapping[str, Tensor]) -> T5Encoder:
         mlp=mlp,
         buckets=buckets,
     )
-    return _fill(config.build(), own, _text_table(config)).requires_grad_(False)
+    return fill(config.build(), own, _text_table(config), "Octo's text encoder").requires_grad_(False)
 
 
 def octo_table(config: OctoConfig, stems: Mapping[str, str]) -> dict[str, Entry]:
@@ -171,15 +162,15 @@ def octo_table(config: OctoConfig, stems: Mapping[str, str]) -> dict[str, Entry]
         if group.name != "obs_task_language":
             theirs = group.name.replace("obs_state", "obs_proprio")
             entries[f"places.{group.name}"] = Entry(f"{_OCTO}{theirs}_pos_embedding", lambda x: x[0])
-    return entries | {"head.time.frequencies": Entry(f"{_HEAD}time_preprocess/kernel", lambda x: x)}
+    return entries | {"head.time.frequencies": Entry(f"{_HEAD}time_preprocess/kernel")}
 
 
 def _text_table(config: T5Config) -> dict[str, Entry]:
     distance = f"{_TEXT}encoder/block/0/layer/0/SelfAttention/relative_attention_bias/embedding"
     table = {
-        "embed.weight": Entry(f"{_TEXT}shared/embedding", lambda x: x),
-        "distance.weight": Entry(distance, lambda x: x),
-        "norm.weight": Entry(f"{_TEXT}encoder/final_layer_norm/weight", lambda x: x),
+        "embed.weight": Entry(f"{_TEXT}shared/embedding"),
+        "distance.weight": Entry(distance),
+        "norm.weight": Entry(f"{_TEXT}encoder/final_layer_norm/weight"),
     }
     parts = {"query": "0/SelfAttention/q", "key": "0/SelfAttention/k", "value": "0/SelfAttention/v"}
     parts |= {"out": "0/SelfAttention/o", "widen": "1/DenseReluDense/wi", "narrow": "1/DenseReluDense/wo"}
@@ -188,7 +179,7 @@ def _text_table(config: T5Config) -> dict[str, Entry]:
         for ours, theirs in parts.items():
             table[f"blocks.{index}.{ours}.weight"] = Entry(f"{at}{theirs}/kernel", lambda x: x.T)
         for ours, layer in (("before_read", 0), ("before_think", 1)):
-            table[f"blocks.{index}.{ours}.weight"] = Entry(f"{at}{layer}/layer_norm/weight", lambda x: x)
+            table[f"blocks.{index}.{ours}.weight"] = Entry(f"{at}{layer}/layer_norm/weight")
     return table
 
 
@@ -197,7 +188,7 @@ def _layer(ours: str, theirs: str) -> list[tuple[str, Entry]]:
     kind = theirs.rsplit("/", 1)[-1]
     bias = (f"{ours}.bias", Entry(f"{theirs}/bias", torch.flatten))
     if "norm" in kind.lower():
-        return [(f"{ours}.weight", Entry(f"{theirs}/scale", lambda x: x)), bias]
+        return [(f"{ours}.weight", Entry(f"{theirs}/scale")), bias]
     if kind.startswith("StdConv") or kind == "embedding":
         return [(f"{ours}.weight", Entry(f"{theirs}/kernel", lambda x: x.permute(3, 2, 0, 1))), bias]
     if kind == "out":
@@ -215,20 +206,5 @@ def _stem(flat: Mapping[str, Tensor], camera: str) -> str:
     start = f"{_OCTO}observation_tokenizers_{camera}/"
     found = {key.removeprefix(start).split("/")[0] for key in flat if key.startswith(start)}
     if len(found) != 1 or not next(iter(found)).startswith("SmallStem"):
-        raise BundleError(f"camera {camera!r}: one SmallStem expected under {start}, found {sorted(found)}")
+        raise WeightsError(f"camera {camera!r}: one SmallStem expected under {start}, found {sorted(found)}")
     return f"{start}{found.pop()}/"
-
-
-def _fill(model: _Model, flat: Mapping[str, Tensor], table: Mapping[str, Entry]) -> _Model:
-    wanted = {entry.theirs for entry in table.values()}
-    missing, unknown = sorted(wanted - set(flat)), sorted(set(flat) - wanted)
-    if missing or unknown:
-        raise BundleError(
-            f"weights do not fit: {len(missing)} missing {missing[:3]}, {len(unknown)} unknown {unknown[:3]}; "
-            "is this the right configuration?"
-        )
-    try:
-        model.load_state_dict({ours: e.turn(flat[e.theirs].float()).contiguous() for ours, e in table.items()})
-    except (RuntimeError, IndexError) as misfit:
-        raise BundleError(f"weights do not fit the configuration: {misfit}") from misfit
-    return model.eval()

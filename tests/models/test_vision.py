@@ -1,0 +1,45 @@
+"""Pictures are fitted and read where they should be."""
+
+import pytest
+import torch
+
+from premotor.models.vision.keypoints import SpatialSoftmax
+from premotor.models.vision.pixels import Fit, Pixels
+from premotor.models.vision.resnet import Norm, ResNet, map_side
+
+
+@pytest.mark.parametrize("norm", ["frozen", "batch", "group"])
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (33, 97)])
+def test_a_residual_network_gives_the_map_it_promises(norm: Norm, height: int, width: int) -> None:
+    network = ResNet(16, (16, 16, 32, 32), (1, 2, 1, 1), norm=norm, bottleneck=True)
+    found = network(torch.randn(2, 3, height, width))
+    assert found.shape == (2, network.channels, map_side(height), map_side(width))
+
+
+def test_plain_blocks_have_no_dilated_form() -> None:
+    with pytest.raises(ValueError, match="bottleneck"):
+        ResNet(16, (16, 16, 16, 16), (1, 1, 1, 1), norm="batch", dilated=True)
+
+
+def test_a_keypoint_is_where_the_feature_is() -> None:
+    places = SpatialSoftmax(1, (4, 6), 1)
+    torch.nn.init.constant_(places.maps.weight, 100.0)
+    seen = torch.zeros(1, 1, 4, 6)
+    seen[0, 0, 0, 5] = 1.0
+    assert torch.allclose(places(seen), torch.tensor([[[1.0, -1.0]]]), atol=1e-5)
+
+
+def test_a_crop_is_random_only_while_training() -> None:
+    fit, image = Fit((), (4, 4), random=True), torch.arange(144.0).view(1, 1, 12, 12)
+    assert len({float(fit(image)[0, 0, 0, 0]) for _ in range(20)}) > 1
+    assert {float(fit.eval()(image)[0, 0, 0, 0]) for _ in range(5)} == {4 * 12 + 4}
+
+
+def test_a_crop_larger_than_the_image_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(8, 8\) out of an image of \(4, 4\)"):
+        Fit((), (8, 8), random=False)(torch.zeros(1, 3, 4, 4))
+
+
+def test_statistics_for_another_number_of_cameras_are_refused() -> None:
+    with pytest.raises(ValueError, match="has 6 numbers"):
+        Pixels((0.0,) * 6, (1.0,) * 6, 3)
