@@ -20,12 +20,12 @@ import torch
 from premotor.core.types import Observation
 from premotor.evaluation.machine import machine, revision
 from premotor.models import bundle
-from premotor.models.policy import NativePolicy
+from premotor.models.policy import BundlePolicy
 
 FLOOR_MS, AIM_MS = 20.0, 8.0
 
 
-def measure(policy: NativePolicy, calls: int) -> list[float]:
+def measure(policy: BundlePolicy, calls: int) -> list[float]:
     """CPU milliseconds of each call."""
     rng = np.random.default_rng(0)
     images = {c.name: rng.integers(0, 256, (c.height, c.width, 3), dtype=np.uint8) for c in policy.spec.cameras}
@@ -60,7 +60,7 @@ def main() -> None:
     loaded = bundle.load(bundle.DEFAULT)
     robots: dict[str, Any] = {}
     for arm in loaded.codecs:
-        times = measure(NativePolicy(loaded, arm), args.calls)
+        times = measure(BundlePolicy(loaded, arm), args.calls)
         robots[arm] = {f"p{q}_ms": round(float(np.percentile(times, q)), 2) for q in (50, 90, 99)}
     worst = max(robot["p50_ms"] for robot in robots.values())
     reference = product(args.calls)

@@ -7,7 +7,7 @@ import sys
 
 from premotor.control.loop import EpisodeRunner, Step, run_episode
 from premotor.models import bundle
-from premotor.models.policy import NativePolicy
+from premotor.models.policy import BundlePolicy
 from premotor.safety.guard import Guard
 from premotor.sim.tabletop.sample import scene_for
 from premotor.sim.tabletop.world import TabletopWorld
@@ -16,7 +16,7 @@ ROBOT = "so101"
 instruction = " ".join(sys.argv[1:]) or "put the blue cup in the bowl"
 world = TabletopWorld(ROBOT)
 world.reset(scene_for(instruction, ROBOT, seed=0))
-policy = NativePolicy(bundle.load(bundle.DEFAULT), ROBOT)
+policy = BundlePolicy(bundle.load(bundle.DEFAULT), ROBOT)
 
 
 def report(step: Step) -> None:

@@ -42,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             raise BundleError(f"not trained for {arm}")
 
     monkeypatch.setattr(bundle, "load", lambda _: SimpleNamespace(digest="d" * 64, codec=codec))
-    monkeypatch.setattr("premotor.models.policy.NativePolicy", Fake)
+    monkeypatch.setattr("premotor.models.policy.BundlePolicy", Fake)
     FAKES.clear()
     return tmp_path
 

@@ -13,7 +13,7 @@ from premotor.core.codec import build_codec
 from premotor.core.errors import BundleError
 from premotor.core.types import Observation
 from premotor.models import bundle
-from premotor.models.policy import NativePolicy
+from premotor.models.policy import BundlePolicy
 from premotor.models.systems.premotor import PremotorConfig
 from premotor.robots.embodiment import EMBODIMENTS
 
@@ -46,14 +46,14 @@ def test_acts_the_same_after_a_round_trip(folder: Path, tmp_path: Path) -> None:
     first = bundle.load(folder)
     bundle.save(tmp_path / "again", first.system, first.system.config, first.codecs, folder, first.lineage)
     second = bundle.load(tmp_path / "again")
-    chunks = [NativePolicy(b, "panda").act(observation()) for b in (first, second)]
+    chunks = [BundlePolicy(b, "panda").act(observation()) for b in (first, second)]
     assert np.array_equal(chunks[0].actions, chunks[1].actions)
     assert chunks[0].actions.shape == (4, 7)
     assert chunks[0].stamp_ns == 123
 
 
 def test_a_batch_says_what_single_calls_say(folder: Path) -> None:
-    policy = NativePolicy(bundle.load(folder), "panda")
+    policy = BundlePolicy(bundle.load(folder), "panda")
     single = policy.act(observation()).actions
     both = policy.act_batch([observation(), observation()])
     assert len(policy.beliefs) == 2
@@ -91,7 +91,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
 
 def test_another_robot_is_refused(folder: Path) -> None:
     with pytest.raises(BundleError, match=r"not trained for 'so101'.*panda"):
-        NativePolicy(bundle.load(folder), "so101")
+        BundlePolicy(bundle.load(folder), "so101")
 
 
 def test_no_bundle_is_said_so(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from premotor.core.spec import EmbodimentSpec
 
 if TYPE_CHECKING:
     from premotor.data import Dataset
+    from premotor.models.contract import SystemConfig
 
 __all__ = ["Info"]
 
@@ -68,6 +69,7 @@ def _bundle(folder: Path) -> int:
             [
                 ("system", f"{manifest['system']}, {count / 1e6:.2f} M parameters"),
                 ("robots", ", ".join(loaded.codecs)),
+                ("plans", _plans(loaded.config)),
                 ("digest", f"{loaded.digest[:16]}, every file verified"),
                 ("size", megabytes(sum(files.values()))),
                 *((name, megabytes(size)) for name, size in files.items()),
@@ -82,6 +84,13 @@ def _bundle(folder: Path) -> int:
     out.print("\n[bold]how it was made[/]")
     out.print(facts(_flat(loaded.lineage)) if loaded.lineage else "unknown")
     return 0
+
+
+def _plans(config: "SystemConfig") -> str:
+    """How far it looks, back and ahead, and whether it tells."""
+    back = "" if len(config.ages) == 1 else f"from {len(config.ages)} moments of the last {config.ages[0]:g} s, "
+    told = "says what it believes it was asked about" if config.grounded else "does not say what it believes"
+    return f"{back}{config.horizon} actions at a time, {told}"
 
 
 def _dataset(folder: Path, videos: bool) -> int:

@@ -164,7 +164,7 @@ def _mind(name: str, world: "TabletopWorld", replan_every: int) -> tuple["Mind",
     if name == "expert":
         return ExpertMind(world), "scripted expert", 1
     from premotor.models import bundle
-    from premotor.models.policy import NativePolicy
+    from premotor.models.policy import BundlePolicy
 
     folder = bundle.DEFAULT if name == "bundle" else Path(name)
     if name != "bundle" and not folder.is_dir():
@@ -173,8 +173,12 @@ def _mind(name: str, world: "TabletopWorld", replan_every: int) -> tuple["Mind",
             "or 'expert'."
         )
     loaded = bundle.load(folder)
-    policy = NativePolicy(loaded, world.spec.name)
+    policy = BundlePolicy(loaded, world.spec.name)
     agree(policy.spec, world.spec)
+    if not policy.believes:
+        from premotor.cli.terminal import console
+
+        console().print("this policy does not say what it believes it was asked about, so nothing is marked")
     return PolicyMind(policy, world), f"policy {folder.name} {loaded.digest[:8]}", replan_every
 
 

@@ -28,8 +28,12 @@ class Train:
 
     recipe: Annotated[str, tyro.conf.arg(metavar="NAME")] = "tabletop"
     """Which recipe: tabletop makes the shipped policy, tiny one that shows in minutes that everything runs."""
+    system: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+    """Train this named system, such as octo, at the size that a laptop trains, instead of a recipe."""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """With --system: collect nothing, learn from the demonstrations of the run in this folder."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Folder of the run; runs/RECIPE when left out."""
+    """Folder of the run; runs/RECIPE or runs/nano-SYSTEM when left out."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Processes that drive simulated arms; one a core when left out."""
     dry_run: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
@@ -37,12 +41,23 @@ class Train:
 
     def main(self) -> int:
         """Train; returns the exit code."""
-        from premotor.recipes import RECIPES
+        recipe = self._recipe()
+        return self._plan(recipe) if self.dry_run else self._train(recipe)
 
+    def _recipe(self) -> "Recipe":
+        from premotor.recipes import RECIPES, nano
+
+        if self.system is not None:
+            if self.data is not None and not (self.data / "data").is_dir():
+                raise PremotorError(
+                    f"{self.data} is not the folder of a run: it has no data/; `premotor train` makes one"
+                )
+            return nano(self.system, "" if self.data is None else str(self.data.resolve()))
+        if self.data is not None:
+            raise PremotorError("--data goes with --system; a recipe collects its own demonstrations")
         if self.recipe not in RECIPES:
             raise PremotorError(f"no recipe {self.recipe!r}; choose one of {', '.join(RECIPES)}")
-        recipe = RECIPES[self.recipe]()
-        return self._plan(recipe) if self.dry_run else self._train(recipe)
+        return RECIPES[self.recipe]()
 
     def _plan(self, recipe: "Recipe") -> int:
         from premotor.cli.terminal import console, duration, facts
@@ -94,8 +109,8 @@ def _step_seconds(recipe: "Recipe") -> float:
     import time
 
     config = recipe.config()
-    system = config.build()
     inputs, targets = config.fake_inputs(recipe.learn.batch), config.fake_targets(recipe.learn.batch)
+    system = config.prepared(targets.actions.numpy()).build()
     taken = []
     for _ in range(3):
         began = time.perf_counter()

@@ -48,11 +48,11 @@ class Step(Protocol):
 
     type: ClassVar[str]
 
-    def encode(self, actions: FloatArray, state: FloatArray) -> FloatArray:
-        """actions (..., H, A), state (..., S) -> (..., H, A)."""
+    def encode(self, actions: FloatArray, state: FloatArray, now: int = 0) -> FloatArray:
+        """actions (..., H, A), state (..., S) -> (..., H, A). now: the row that starts from the state; see Codec."""
 
     def decode(self, actions: FloatArray, state: FloatArray) -> FloatArray:
-        """The exact inverse of encode, given the same state."""
+        """The exact inverse of encode from row 0, given the same state."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Relative:
     dims: tuple[int, ...]
     state_dims: tuple[int, ...]
 
-    def encode(self, actions: FloatArray, state: FloatArray) -> FloatArray:
+    def encode(self, actions: FloatArray, state: FloatArray, now: int = 0) -> FloatArray:
         """See Step."""
         return self._shifted(actions, state, -1.0)
 
@@ -85,6 +85,7 @@ class CumulativeDelta:
     translation: dims that add up. rotation: three dims, a rotation vector in the base frame (each step multiplies
     from the left), composed; empty for none. The other dims (a gripper) are not touched.
     Composed rotations come back in [0, pi], so encode is invertible for per-step turns below half a turn.
+    Rows before now become displacements from now, too: where the hand was after each.
     """
 
     type: ClassVar[str] = "cumulative_delta"
@@ -95,17 +96,21 @@ class CumulativeDelta:
         if len(self.rotation) not in (0, 3):
             raise SpecMismatch(f"cumulative_delta: rotation needs 3 dimensions or none, got {self.rotation}")
 
-    def encode(self, actions: FloatArray, state: FloatArray) -> FloatArray:
+    def encode(self, actions: FloatArray, state: FloatArray, now: int = 0) -> FloatArray:
         """See Step; the state is not used."""
         out = actions.copy()
         moves, turns = list(self.translation), list(self.rotation)
         out[..., moves] = np.cumsum(actions[..., moves], axis=-2)
+        if now:
+            out[..., moves] -= out[..., now - 1 : now, moves]
         if turns:
             steps = rotvec_to_quaternion_wxyz(actions[..., turns])
             total = np.empty_like(steps)
             total[..., 0, :] = steps[..., 0, :]
             for k in range(1, steps.shape[-2]):
                 total[..., k, :] = multiply_quaternion_wxyz(steps[..., k, :], total[..., k - 1, :])
+            if now:
+                total = multiply_quaternion_wxyz(total, invert_quaternion_wxyz(total[..., now - 1 : now, :]))
             out[..., turns] = quaternion_wxyz_to_rotvec(total)
         return out
 
@@ -160,7 +165,7 @@ class Normalize:
         offset, scale = self._offset_scale
         return np.asarray(values * scale + offset)
 
-    def encode(self, actions: FloatArray, state: FloatArray) -> FloatArray:
+    def encode(self, actions: FloatArray, state: FloatArray, now: int = 0) -> FloatArray:
         """See Step; the state is not used."""
         return self.apply(actions)
 
@@ -217,14 +222,17 @@ class Codec:
         """States (..., S) in embodiment units -> normalised (..., S)."""
         return self.state.apply(np.asarray(states, dtype=np.float64)).astype(np.float32)
 
-    def encode_actions(self, actions: FloatArray, state: FloatArray) -> Float32Array:
-        """Chunks (..., H, A) and the states (..., S) they start from -> normalised (..., H, A).
+    def encode_actions(self, actions: FloatArray, state: FloatArray, now: int = 0) -> Float32Array:
+        """Chunks (..., H, A) and the states (..., S) that row `now` starts from -> normalised (..., H, A).
+
+        Rows before now are for systems that are taught those, too; from now on rows are as without them, and only such
+        can be decoded.
 
         Raises SpecMismatch when the shapes do not fit the spec or each other.
         """
         values, state = self._checked(actions, state)
         for step in self.steps:
-            values = step.encode(values, state)
+            values = step.encode(values, state, now)
         return values.astype(np.float32)
 
     def decode_actions(self, normalised: NDArray[np.floating], state: FloatArray) -> FloatArray:

@@ -166,13 +166,13 @@ def player(choice: Choice, arm: str) -> Player:
     if choice.kind == "expert" or choice.folder is None:
         return Player(spec=spec, batch=_ask_experts, sees=False, every=1)
     from premotor.models import bundle
-    from premotor.models.policy import NativePolicy
+    from premotor.models.policy import BundlePolicy
 
-    policy = NativePolicy(bundle.load(choice.folder), arm)
+    policy = BundlePolicy(bundle.load(choice.folder), arm)
     blind = choice.control == "blind"
 
     def batch(seen: Sequence[Observation], worlds: Sequence[TabletopWorld]) -> list[ActionChunk]:
-        return policy.act_batch([_blackened(observation) for observation in seen] if blind else seen)
+        return policy.act_batch([_blackened(observation) for observation in seen] if blind else seen, worlds)
 
     return Player(spec=policy.spec, batch=batch, sees=True, deaf=choice.control == "deaf")
 

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-__all__ = ["Inputs", "SceneTargets", "Targets"]
+__all__ = ["Inputs", "SceneTargets", "Targets", "window"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,3 +112,24 @@ class SceneTargets(Targets):
     crowd: Tensor
     crowd_points: Tensor
     crowd_seen: Tensor
+
+
+def window(
+    images: Mapping[str, Tensor],
+    state: Tensor,
+    moments: Tensor,
+    *,
+    words: Tensor,
+    words_mask: Tensor,
+    embodiment: Tensor,
+) -> Inputs:
+    """Inputs of K moments: images (B, K, H, W, 3), state (B, K, S), moments (B, K); of one moment without that axis."""
+    alone = moments.shape[1] == 1
+    return Inputs(
+        images={name: picture[:, 0] if alone else picture for name, picture in images.items()},
+        state=state[:, 0] if alone else state,
+        moments=None if alone else moments,
+        words=words,
+        words_mask=words_mask,
+        embodiment=embodiment,
+    )

@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from premotor.core.codec import Codec
 from premotor.core.errors import BundleError
+from premotor.models.contract import System, SystemConfig
 from premotor.models.language.minilm import VOCABULARY, WEIGHTS, TextEncoder
-from premotor.models.systems import restored_config
-from premotor.models.systems.premotor import Premotor, PremotorConfig
+from premotor.models.systems import name_of, restored_config
 
 __all__ = ["DEFAULT", "FORMAT", "Bundle", "load", "save", "verify"]
 
@@ -38,7 +37,8 @@ _FILES = ("model.safetensors", "codecs.json", WEIGHTS, VOCABULARY)
 class Bundle:
     """A loaded policy. lineage: how it was made (recipe, code revision, data, steps)."""
 
-    system: Premotor
+    system: System
+    config: SystemConfig
     codecs: Mapping[str, Codec]
     text: TextEncoder
     lineage: Mapping[str, Any]
@@ -54,8 +54,8 @@ class Bundle:
 
 def save(
     folder: Path,
-    system: nn.Module,
-    config: PremotorConfig,
+    system: System,
+    config: SystemConfig,
     codecs: Mapping[str, Codec],
     text: Path,
     lineage: Mapping[str, Any],
@@ -71,8 +71,8 @@ def save(
         shutil.copyfile(text / name, temporary / name)
     manifest = {
         "format": FORMAT,
-        "system": "premotor",
-        "config": dataclasses.asdict(config),
+        "system": name_of(config),
+        "config": dataclasses.asdict(config),  # type: ignore[call-overload]
         "lineage": dict(lineage),
         "sha256": {name: _digest(temporary / name) for name in _FILES},
     }
@@ -109,7 +109,7 @@ def load(folder: Path) -> Bundle:
     """Load strictly; raises BundleError on anything missing, altered or not fitting."""
     manifest = verify(folder)
     try:
-        config = restored_config(manifest["system"], manifest["config"])
+        config: SystemConfig = restored_config(manifest["system"], manifest["config"])
         system = config.build()
         system.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
         codecs = {n: Codec.from_json(c) for n, c in json.loads((folder / "codecs.json").read_text()).items()}
@@ -117,6 +117,7 @@ def load(folder: Path) -> Bundle:
         raise BundleError(f"bundle {folder} does not fit this premotor: {misfit}") from misfit
     return Bundle(
         system=system.eval(),
+        config=config,
         codecs=codecs,
         text=TextEncoder(folder),
         lineage=manifest["lineage"],

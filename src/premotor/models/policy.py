@@ -1,21 +1,22 @@
 """A bundle at work on one robot: observations in, action chunks out."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from premotor.core.codec import Codec
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import ActionChunk, FloatArray, Observation
-from premotor.models.batch import Inputs
+from premotor.models.batch import Inputs, window
 from premotor.models.bundle import Bundle
-from premotor.models.language.minilm import TextEncoder
-from premotor.models.systems.premotor import Output, Premotor
+from premotor.models.contract import Plan
 from premotor.models.vision.cnn import folded
 
-__all__ = ["Belief", "NativePolicy", "inputs_of"]
+__all__ = ["Belief", "BundlePolicy", "Memory"]
+
+_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,13 +33,47 @@ class Belief:
     places: FloatArray
 
 
-class NativePolicy:
+class Memory:
+    """What was seen of one world, as far back as a policy looks.
+
+    ages: how long ago its moments were, oldest first, in seconds. grace: by which one may be younger, in seconds.
+    """
+
+    def __init__(self, ages: Sequence[float], grace: float) -> None:
+        self._back = [max(0, round((age - grace) * _NS)) for age in ages[:-1]]
+        self._seen: list[Observation] = []
+
+    def look(self, now: Observation) -> list[Observation | None]:
+        """Remember `now`; the moments that there were: of each age the newest that is as old, and last `now` itself.
+
+        Time only goes on within an episode: whoever is shown something that is not newer has begun anew.
+        """
+        if self._seen and now.stamp_ns < self._seen[-1].stamp_ns:
+            self._seen = []
+        # To be asked twice about one moment is no second moment.
+        self._seen = [seen for seen in self._seen if seen.stamp_ns < now.stamp_ns]
+        found = [self._newest(now.stamp_ns - back) for back in self._back]
+        if self._back:
+            first = self._newest(now.stamp_ns - self._back[0])
+            self._seen = [s for s in self._seen if first is None or s.stamp_ns >= first.stamp_ns] + [now]
+        return [*found, now]
+
+    def _newest(self, until_ns: int) -> Observation | None:
+        return next((seen for seen in reversed(self._seen) if seen.stamp_ns <= until_ns), None)
+
+
+class BundlePolicy:
     """The Policy port over a bundle. `act_batch` serves many worlds of the same robot at once."""
 
     def __init__(self, bundle: Bundle, embodiment: str) -> None:
         """Raises BundleError when the bundle does not know this robot."""
         self._codec = bundle.codec(embodiment)
-        self._system, self._text = folded(bundle.system), bundle.text
+        self._config, self._text = bundle.config, bundle.text
+        self._system = folded(bundle.system)
+        self._index = bundle.config.index_of(embodiment)
+        eaten = bundle.config.fake_inputs(1)
+        self._cameras, self._wide = tuple(eaten.images), max(eaten.state.shape[-1], len(self.spec.state))
+        self._memories: dict[Hashable, Memory] = {}
         self.beliefs: list[Belief] = []
 
     @property
@@ -46,53 +81,74 @@ class NativePolicy:
         """The embodiment it acts for."""
         return self._codec.spec
 
+    @property
+    def believes(self) -> bool:
+        """Whether `beliefs` will hold anything."""
+        return self._config.grounded
+
     def reset(self) -> None:
-        """Forget the episode; this policy has no memory but its last beliefs."""
-        self.beliefs = []
+        """Forget all episodes."""
+        self.beliefs, self._memories = [], {}
 
     def act(self, observation: Observation) -> ActionChunk:
         """Plan from one observation."""
         return self.act_batch([observation])[0]
 
-    def act_batch(self, observations: Sequence[Observation]) -> list[ActionChunk]:
-        """Plan for several worlds at once; `beliefs` then holds one entry for each."""
-        with torch.inference_mode():
-            out = self._system(inputs_of(observations, self._codec, self._system, self._text))
-        self.beliefs = _beliefs(out)
+    def act_batch(self, observations: Sequence[Observation], worlds: Sequence[Hashable] = ()) -> list[ActionChunk]:
+        """Plan for several worlds at once; `beliefs` then holds one entry for each, if the policy has any.
+
+        worlds: of which world each observation is, for a policy that looks back; the first, second, ... when left out.
+        """
+        inputs = self._inputs(observations, worlds or range(len(observations)))
+        # What a system draws is the same at every call, so that an episode can be repeated.
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            plan = self._system.plan(inputs)
+        self.beliefs = _beliefs(plan)
         width = len(self.spec.action.dims)
         states = np.stack([o.state for o in observations])
-        actions = self._codec.decode_actions(out.actions[..., :width].double().numpy(), states)
+        actions = self._codec.decode_actions(plan.actions[..., :width].double().numpy(), states)
         stamped = zip(observations, actions, strict=True)
         return [ActionChunk(stamp_ns=o.stamp_ns, rate_hz=self.spec.rate_hz, actions=a) for o, a in stamped]
 
+    def _inputs(self, observations: Sequence[Observation], worlds: Sequence[Hashable]) -> Inputs:
+        """Observations -> a batch of tensors; a moment that there was not is this one, masked."""
+        grace = 0.5 / self.spec.rate_hz
+        moments = []
+        for observation, world in zip(observations, worlds, strict=True):
+            memory = self._memories.setdefault(world, Memory(self._config.ages, grace))
+            moments.append(memory.look(observation))
+        seen = [[o or now for o in row] for row, now in zip(moments, observations, strict=True)]
+        state = np.zeros((len(seen), len(self._config.ages), self._wide), np.float32)
+        for at, row in zip(state, seen, strict=True):
+            for values, observation in zip(at, row, strict=True):
+                encoded = self._codec.encode_state(observation)
+                values[: len(encoded)] = encoded
+        words, mask = self._text.batch([o.instruction for o in observations])
+        return window(
+            {camera: _stacked(seen, camera) for camera in self._cameras},
+            torch.from_numpy(state),
+            torch.tensor([[o is not None for o in row] for row in moments]),
+            words=words,
+            words_mask=mask,
+            embodiment=torch.full((len(seen),), self._index),
+        )
 
-def inputs_of(observations: Sequence[Observation], codec: Codec, system: Premotor, text: TextEncoder) -> Inputs:
-    """Observations of one robot -> a batch of tensors."""
-    config = system.config
-    words, mask = text.batch([o.instruction for o in observations])
-    state = np.zeros((len(observations), max(config.state_dims)), np.float32)
-    for row, observation in zip(state, observations, strict=True):
-        encoded = codec.encode_state(observation)
-        row[: len(encoded)] = encoded
-    return Inputs(
-        images={c: torch.from_numpy(np.stack([o.images[c] for o in observations])) for c in config.cameras},
-        words=words,
-        words_mask=mask,
-        state=torch.from_numpy(state),
-        embodiment=torch.full((len(observations),), config.embodiments.index(codec.spec.name)),
-    )
+
+def _stacked(seen: Sequence[Sequence[Observation]], camera: str) -> Tensor:
+    return torch.from_numpy(np.stack([np.stack([o.images[camera] for o in row]) for row in seen]))
 
 
-def _beliefs(out: Output) -> list[Belief]:
-    def rows(index: int) -> Belief:
+def _beliefs(plan: Plan) -> list[Belief]:
+    def rows(index: int, places: Tensor) -> Belief:
         return Belief(
             heat={
                 c: said.logits[index].flatten(1).softmax(-1).view_as(said.logits[index]).double().numpy()
-                for c, said in out.pointing.items()
+                for c, said in plan.pointing.items()
             },
-            uv={c: said.uv[index].double().numpy() for c, said in out.pointing.items()},
-            seen={c: said.seen[index].sigmoid().double().numpy() for c, said in out.pointing.items()},
-            places=out.places[index].double().numpy(),
+            uv={c: said.uv[index].double().numpy() for c, said in plan.pointing.items()},
+            seen={c: said.seen[index].sigmoid().double().numpy() for c, said in plan.pointing.items()},
+            places=places.double().numpy(),
         )
 
-    return [rows(i) for i in range(len(out.places))]
+    return [] if plan.places is None else [rows(i, places) for i, places in enumerate(plan.places)]

@@ -1,12 +1,13 @@
 """Recipes: functions that each return one complete training configuration."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
 from premotor.training.train import Recipe, Round
 
-__all__ = ["RECIPES", "tabletop", "tiny"]
+__all__ = ["RECIPES", "nano", "tabletop", "tiny"]
 
 
 def tiny() -> Recipe:
@@ -33,6 +34,25 @@ def tabletop() -> Recipe:
         Round(episodes=24, learner=True, until=14500),
     )
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=14500, rate=8e-4))
+
+
+def nano(system: str, data: str = "") -> Recipe:
+    """A named system at its nano size; from the demonstrations of the run in `data` alone, if that is given.
+
+    Raises what `config_for` does for a system that does not exist or cannot be trained on the tabletop.
+    """
+    rounds = (Round(episodes=60, learner=False, until=3000), Round(episodes=20, learner=True, until=6000))
+    learn = LearnConfig(batch=64, steps=6000, rate=4e-4)
+    recipe = Recipe(name=f"nano-{system}", system=system, learn=learn, rounds=rounds, data=data)
+    if data:
+        recipe = replace(recipe, rounds=(Round(episodes=0, learner=False, until=learn.steps),))
+    if not recipe.config().fake_inputs(1).words.numel():
+        # Who is not told what to do can learn one task; in all the others the words decide.
+        recipe = replace(recipe, families=("open_drawer",))
+    if system == "diffusion_policy":
+        # Of normalised actions, one in fifty lies beyond 1.
+        recipe = replace(recipe, model={"clip": 2.0})
+    return recipe
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {"tabletop": tabletop, "tiny": tiny}

@@ -26,12 +26,14 @@ class Keepsake:
         """title: the instruction. detail: who did it where, for the line below."""
         self.folder = folder
         self.last: Glimpse | None = None
+        self._marked = False
         self._title, self._detail = title, detail
         self._film, self._keys = Film(folder / "film.mp4", rate_hz), Keyframes()
 
     def add(self, glimpse: Glimpse) -> None:
         """Keep one moment."""
         self.last = glimpse
+        self._marked = self._marked or any(glimpse.thought.marks.values())
         front, wrist = (glimpse.pictures[camera] for camera in ("front", "wrist"))
         self._film.add(side_by_side(front, wrist))
         self._keys.add(Moment(seconds=glimpse.seconds, front=_small(front), wrist=_small(wrist)))
@@ -43,7 +45,7 @@ class Keepsake:
             return []
         self.folder.mkdir(parents=True, exist_ok=True)
         detail = f"{self._detail} \u00b7 {guard}"
-        page = strip(moments, title=self._title, detail=detail, outcome=words, good=good)
+        page = strip(moments, title=self._title, detail=detail, outcome=words, good=good, legend=self._marked)
         paths = [self.folder / name for name in ("strip.png", "film.mp4", "outcome.json")]
         write_picture(paths[0], page)
         paths[2].write_text(json.dumps(dict(facts), indent=1) + "\n")

@@ -15,7 +15,7 @@ from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
 from premotor.studio.marks import OBJECT, TARGET, Mark
 
 if TYPE_CHECKING:
-    from premotor.models.policy import Belief, NativePolicy
+    from premotor.models.policy import Belief, BundlePolicy
 
 __all__ = ["ExpertMind", "Mind", "PolicyMind", "Thought", "call"]
 
@@ -66,9 +66,12 @@ class ExpertMind(ExpertPolicy):
 
 
 class PolicyMind:
-    """A bundle at work: shows where it points, and names what lies at the places it believes in."""
+    """A bundle at work: shows where it points, and names what lies at the places it believes in.
 
-    def __init__(self, policy: "NativePolicy", world: TabletopWorld) -> None:
+    Of a policy that does not say what it believes, there are no thoughts.
+    """
+
+    def __init__(self, policy: "BundlePolicy", world: TabletopWorld) -> None:
         self._policy, self._world = policy, world
         self._thought_of: tuple[int, Belief] | None = None
 
@@ -85,11 +88,14 @@ class PolicyMind:
     def act(self, observation: Observation) -> ActionChunk:
         """Plan from one observation."""
         chunk = self._policy.act(observation)
-        self._thought_of = (observation.stamp_ns, self._policy.beliefs[0])
+        if self._policy.believes:
+            self._thought_of = (observation.stamp_ns, self._policy.beliefs[0])
         return chunk
 
     def think(self, observation: Observation) -> Thought:
         """What the pictures of this moment make it believe; asks the network unless it was just asked."""
+        if not self._policy.believes:
+            return Thought()
         if self._thought_of is None or self._thought_of[0] != observation.stamp_ns:
             self.act(observation)
         if self._thought_of is None:

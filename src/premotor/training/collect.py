@@ -32,8 +32,8 @@ __all__ = ["BatchPolicy", "CollectConfig", "collect_shard"]
 class BatchPolicy(Protocol):
     """A learner that plans for several worlds at once."""
 
-    def act_batch(self, observations: Sequence[Observation]) -> list[ActionChunk]:
-        """One chunk an observation."""
+    def act_batch(self, observations: Sequence[Observation], worlds: Sequence[int]) -> list[ActionChunk]:
+        """One chunk an observation. worlds: which one each is of; one whose time jumps back has begun anew."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,7 +174,7 @@ def collect_shard(
             if slot not in active and waiting:
                 active[slot] = _Recording(worlds[slot], guards[slot], config, waiting.pop(), learner is not None)
         asked = {slot: seen for slot, r in active.items() if (seen := r.wants()) is not None}
-        plans = learner.act_batch(list(asked.values())) if learner is not None and asked else []
+        plans = learner.act_batch(list(asked.values()), list(asked)) if learner is not None and asked else []
         answers = dict(zip(asked, plans, strict=True))
         for slot, recording in list(active.items()):
             recording.step(answers.get(slot))

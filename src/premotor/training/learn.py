@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from premotor.models.batch import Inputs, SceneTargets
-from premotor.models.systems.premotor import Premotor, PremotorConfig
+from premotor.models.batch import Inputs, SceneTargets, window
+from premotor.models.contract import System, SystemConfig
 from premotor.training.store import Store, Table
 
-__all__ = ["Batches", "LearnConfig", "Learner", "bfloat16_is_faster"]
+__all__ = ["CHECKPOINT", "Batches", "LearnConfig", "Learner", "bfloat16_is_faster"]
+
+CHECKPOINT = "checkpoint.safetensors"
+"""What a learner leaves in its folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +61,7 @@ class Batches:
     ) -> None:
         self._store, self._table, self._words, self._config = store, table, words, config
         self._pixels = pixels
-        still = ~table.weight[:, 0, 0]
+        still = ~table.weight[:, :, 0].any(1)
         group = (table.embodiment * len(store.families) + table.family) * 2 + still
         chance = 1.0 / np.sqrt(np.bincount(group)[group])
         if still.any() and not still.all():
@@ -72,18 +75,20 @@ class Batches:
         draws = rng.uniform(0, self._cumulative[-1], self._config.batch)
         pick = np.sort(np.searchsorted(self._cumulative, draws, side="right"))  # sorted: kinder to the page cache
         t = self._table
-        pixels = self._store.frames(t.shard[pick], t.row[pick])
-        rows = [self._words[i][int(rng.integers(len(self._words[i])))] for i in t.text[pick]]
-        words = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float()
-        lengths = torch.tensor([len(r) for r in rows])
-        noise = rng.normal(0, self._config.state_noise, t.state[pick].shape).astype(np.float32)
-        inputs = Inputs(
-            images={
-                c: _recolour(torch.from_numpy(p).to(self._pixels), rng, self._config.colour) for c, p in pixels.items()
-            },
+        rows = np.concatenate([t.earlier_row[pick], t.row[pick, None]], 1)
+        state = np.concatenate([t.earlier_state[pick], t.state[pick, None]], 1)
+        seen = self._store.frames(np.repeat(t.shard[pick], rows.shape[1]), rows.ravel())
+        said = [self._words[i][int(rng.integers(len(self._words[i])))] for i in t.text[pick]]
+        words = torch.nn.utils.rnn.pad_sequence(said, batch_first=True).float()
+        lengths = torch.tensor([len(r) for r in said])
+        noise = rng.normal(0, self._config.state_noise, state.shape).astype(np.float32)
+        now = [torch.ones(len(pick), 1, dtype=torch.bool)]
+        inputs = window(
+            {c: self._coloured(torch.from_numpy(p).view(*rows.shape, *p.shape[1:]), rng) for c, p in seen.items()},
+            torch.from_numpy(state + noise),
+            torch.cat([torch.from_numpy(t.earlier[pick]), *now], 1),
             words=words,
             words_mask=torch.arange(words.shape[1])[None] < lengths[:, None],
-            state=torch.from_numpy(t.state[pick] + noise),
             embodiment=torch.from_numpy(t.embodiment[pick]),
         )
         targets = SceneTargets(
@@ -100,6 +105,11 @@ class Batches:
         )
         return inputs, targets
 
+    def _coloured(self, pictures: Tensor, rng: np.random.Generator) -> Tensor:
+        """(B, K, H, W, 3) in other colours, the same in all moments of a window."""
+        whole = pictures.to(self._pixels).flatten(1, 2)
+        return _recolour(whole, rng, self._config.colour).view(pictures.shape)
+
     def ahead(self, start: int, stop: int) -> Iterator[tuple[Inputs, SceneTargets]]:
         """Batches start..stop, each prepared in a thread while the one before is learned from."""
         with ThreadPoolExecutor(1) as pool:
@@ -114,16 +124,17 @@ class Batches:
 class Learner:
     """A policy being trained: weights, their running average, the optimiser and the step it is at."""
 
-    def __init__(self, model: PremotorConfig, config: LearnConfig) -> None:
+    def __init__(self, model: SystemConfig, config: LearnConfig) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.step = config, 0
-        self.system = model.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average: Premotor = model.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model, self.config, self.step = model, config, 0
+        self.system: System = model.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average: System = model.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average.load_state_dict(self.system.state_dict())
         self.average.eval().requires_grad_(False)
-        self.system.mixed = bfloat16_is_faster()
-        heavy = [p for p in self.system.parameters() if p.ndim > 1]
-        light = [p for p in self.system.parameters() if p.ndim <= 1]
+        self.mixed = bfloat16_is_faster() and self.system.mix()
+        learned = [p for p in self.system.parameters() if p.requires_grad]
+        heavy = [p for p in learned if p.ndim > 1]
+        light = [p for p in learned if p.ndim <= 1]
         groups = [{"params": heavy, "weight_decay": config.decay}, {"params": light, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=config.rate, fused=True)
 
@@ -167,11 +178,11 @@ class Learner:
             tensors |= {f"optimiser.{index}.{k}": v.contiguous() for k, v in state.items()}
         temporary = folder / "checkpoint.partial"
         save_file(tensors, temporary, metadata={"step": json.dumps(self.step)})
-        temporary.rename(folder / "checkpoint.safetensors")
+        temporary.rename(folder / CHECKPOINT)
 
     def resume(self, folder: Path) -> bool:
         """Go on from the checkpoint in `folder`; False when there is none."""
-        path = folder / "checkpoint.safetensors"
+        path = folder / CHECKPOINT
         if not path.is_file():
             return False
         parts: dict[str, dict[str, Tensor]] = {"system": {}, "average": {}, "optimiser": {}}

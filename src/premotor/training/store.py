@@ -87,7 +87,8 @@ class Table:
 
     state and actions are raw here; `encode` of a Store normalises them. text: (N,) index into `texts`,
     which holds the wordings of each demonstration.
-    shard, row: where the frame's pixels lie.
+    shard, row: where the frame's pixels lie. earlier: (N, K - 1) was there a moment so long ago, oldest first;
+    earlier_row, earlier_state: of it, or of this frame where there was none.
     """
 
     shard: NDArray[np.int64]
@@ -96,6 +97,9 @@ class Table:
     family: NDArray[np.int64]
     text: NDArray[np.int64]
     state: NDArray[np.float32]
+    earlier: NDArray[np.bool_]
+    earlier_row: NDArray[np.int64]
+    earlier_state: NDArray[np.float32]
     actions: NDArray[np.float32]
     weight: NDArray[np.bool_]
     points: NDArray[np.float32]
@@ -111,12 +115,18 @@ class Table:
 class Store:
     """All shards of one or more folders, opened for reading."""
 
-    def __init__(self, folders: Sequence[Path], cameras: Sequence[str], embodiments: Sequence[str]) -> None:
-        """Open; raises DatasetError when there is nothing, or when a shard is damaged."""
+    def __init__(
+        self, folders: Sequence[Path], cameras: Sequence[str], embodiments: Sequence[str], families: Sequence[str] = ()
+    ) -> None:
+        """Open what there is of these robots and families (all, when none is named).
+
+        Raises DatasetError when there is nothing, or when a shard is damaged.
+        """
         self.embodiments = tuple(embodiments)
         self.cameras = tuple(cameras)
         self.texts: list[tuple[str, ...]] = []
         self.families: list[str] = []
+        self._wanted = tuple(families)
         self.demonstrations: list[Demonstration] = []
         self._where: list[tuple[int, int]] = []
         self._frames: list[dict[str, Image]] = []
@@ -136,10 +146,11 @@ class Store:
             raise DatasetError(f"shard {shard} is damaged ({damage}); delete it and collect again") from damage
         row = 0
         for i, facts in enumerate(head):
-            if facts["embodiment"] not in self.embodiments:
+            count = len(steps[f"{i}.at"])
+            if facts["embodiment"] not in self.embodiments or (self._wanted and facts["family"] not in self._wanted):
+                row += count
                 continue
             arrays = {key: steps[f"{i}.{key}"] for key in _SMALL + _STEPS}
-            count = len(arrays["at"])
             views = {c: frames[c][row : row + count] for c in self.cameras}
             self._where.append((len(self._frames), row))
             facts["instructions"] = tuple(facts["instructions"])
@@ -152,23 +163,30 @@ class Store:
         mine = [d for d in self.demonstrations if d.embodiment == embodiment]
         if not mine:
             raise DatasetError(f"no demonstrations of {embodiment!r} in this store")
-        parts = [_windows(d, horizon) for d in mine]
+        parts = [_windows(d, range(horizon)) for d in mine]
         actions, valid = (np.concatenate([p[i] for p in parts]) for i in range(2))
         return actions, np.concatenate([d.state[d.at] for d in mine]), valid
 
-    def table(self, codecs: Mapping[str, Codec], horizon: int) -> Table:
-        """Normalise every frame's state and chunk with its robot's codec. Frames that teach nothing are left out."""
-        wide_s = max(d.state.shape[1] for d in self.demonstrations)
-        wide_a = max(d.action.shape[1] for d in self.demonstrations)
+    def table(
+        self, codecs: Mapping[str, Codec], taught: range, ages: Sequence[float] = (0.0,), *, grounded: bool = True
+    ) -> Table:
+        """Normalise every frame's state and chunk with its robot's codec. Frames that teach nothing are left out.
+
+        taught, ages, grounded: see models.contract.SystemConfig.
+        """
+        wide_s = max(len(c.spec.state) for c in codecs.values())
+        wide_a = max(len(c.spec.action.dims) for c in codecs.values())
+        now = -taught.start
         columns: dict[str, list[NDArray[np.generic]]] = {name: [] for name in Table.__slots__}
         for demonstration, (shard, row) in zip(self.demonstrations, self._where, strict=True):
             d, codec = demonstration, codecs[demonstration.embodiment]
-            actions, valid = _windows(d, horizon)
-            keep = valid[:, 0] | d.named.any(1)
+            actions, valid = _windows(d, taught)
+            keep = valid[:, now] | (d.named.any(1) & grounded)
             count = int(keep.sum())
             states = d.state[d.at][keep]
-            encoded = codec.encode_actions(actions[keep], states)
-            weight = np.zeros((count, horizon, wide_a), dtype=bool)
+            encoded = codec.encode_actions(actions[keep], states, now)
+            weight = np.zeros((count, len(taught), wide_a), dtype=bool)
+            there, when = _earlier(d.at, [age * codec.spec.rate_hz for age in ages[:-1]])
             weight[:, :, : encoded.shape[-1]] = valid[keep][:, :, None]
             columns["shard"].append(np.full(count, shard))
             columns["row"].append(row + np.flatnonzero(keep))
@@ -177,6 +195,9 @@ class Store:
             columns["text"].append(np.full(count, len(self.texts)))
             self.texts.append(d.instructions)
             columns["state"].append(_pad(codec.encode_states(states), wide_s))
+            columns["earlier"].append(there[keep])
+            columns["earlier_row"].append(row + when[keep])
+            columns["earlier_state"].append(_pad(codec.encode_states(d.state[d.at[when[keep]]]), wide_s))
             columns["actions"].append(_pad(encoded, wide_a))
             columns["weight"].append(weight)
             for name in LABELS:
@@ -196,13 +217,30 @@ class Store:
         return out
 
 
-def _windows(d: Demonstration, horizon: int) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """(F, H, A) actions from each frame on and (F, H) validity: the expert drove without a break since the frame."""
-    steps = d.at[:, None] + np.arange(horizon)
-    inside = steps < len(d.action)
-    clipped = np.minimum(steps, len(d.action) - 1)
-    valid = np.logical_and.accumulate(d.expert[clipped] & inside, axis=1)
+def _windows(d: Demonstration, rows: range) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """(F, P, A) actions around each frame and (F, P) validity: the expert drove without a break between frame and row.
+
+    rows: which, in control steps from the frame.
+    """
+    steps = d.at[:, None] + np.array(rows)
+    clipped = np.clip(steps, 0, len(d.action) - 1)
+    valid = d.expert[clipped] & (steps == clipped)
+    now = -rows.start
+    valid[:, now:] = np.logical_and.accumulate(valid[:, now:], axis=1)
+    valid[:, :now] = np.logical_and.accumulate(valid[:, :now][:, ::-1], axis=1)[:, ::-1]
     return d.action[clipped], valid
+
+
+def _earlier(at: NDArray[np.int64], steps: Sequence[float]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """(F, K) for each frame and each of so many steps before it: the newest frame that is as old, if there is one.
+
+    A policy at work chooses among what it saw in the same way. Frames without one stand in for it themselves.
+    """
+    own = np.arange(len(at))[:, None]
+    wanted = at[:, None] - np.array(steps).reshape(1, -1)
+    # Half a step of grace, since seconds times a rate need not be whole.
+    found = np.searchsorted(at, wanted + 0.5, side="right") - 1
+    return found >= 0, np.where(found >= 0, found, own)
 
 
 def _pad(values: NDArray[np.floating], width: int) -> NDArray[np.float32]:

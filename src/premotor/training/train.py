@@ -3,7 +3,7 @@
 Everything lies in one run folder and everything that is complete is kept, so a stopped run goes on where it was:
 
     data/round-<k>/<shard>/   demonstrations      learner-<k>/   the bundle that drove in round k
-    codecs.json               fitted after round 0, then fixed
+    codecs.json, config.json  fitted after round 0, then fixed
     checkpoint.safetensors    weights, average, optimiser, step
     curves/                   TensorBoard         bundle/        the result
 """
@@ -27,16 +27,17 @@ from torch.utils.tensorboard import SummaryWriter
 from premotor.core.codec import Codec, build_codec
 from premotor.core.errors import DatasetError
 from premotor.models import bundle
+from premotor.models.contract import SystemConfig
 from premotor.models.language import minilm
-from premotor.models.policy import NativePolicy
-from premotor.models.systems.premotor import PremotorConfig
+from premotor.models.policy import BundlePolicy
+from premotor.models.systems import config_for, restored_config
 from premotor.robots.embodiment import embodiment
 from premotor.sim.tabletop.episode import FAMILIES, Family
 from premotor.sim.tabletop.world import CAMERAS
 from premotor.training.collect import CollectConfig, collect_shard
 from premotor.training.grounding import Cell, collect_scenes
-from premotor.training.learn import Batches, LearnConfig, Learner
-from premotor.training.store import Store
+from premotor.training.learn import CHECKPOINT, Batches, LearnConfig, Learner
+from premotor.training.store import Store, Table
 
 __all__ = ["Recipe", "Report", "Round", "describe", "text_files", "train"]
 
@@ -46,6 +47,7 @@ Report = Callable[[str, int, int, Mapping[str, float]], None]
 _CHECKPOINT_EVERY = 250
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # names of glibc's malloc.h
 _SHARD, _SCENE_SHARD = 10, 100
+_CHUNKS = 4000  # are enough to prepare for
 _SCENE_SEEDS = 1_000_000
 
 
@@ -62,7 +64,9 @@ class Round:
 class Recipe:
     """Everything that decides a training run. Seeds count up from `first_seed`, all of the train split.
 
-    scenes: per family and arm, seen in `looks` still pictures each, for grounding alone; seeds from a million on.
+    system, preset, model: which named system, of which size, and what is changed of that. scenes: per family and arm,
+    seen in `looks` still pictures each, for grounding alone; seeds from a million on. data: folder of another run whose
+    demonstrations of these arms and families are learned from, too.
     """
 
     name: str
@@ -71,32 +75,32 @@ class Recipe:
     rounds: tuple[Round, ...] = ()
     scenes: int = 0
     looks: int = 2
+    data: str = ""
+    system: str = "premotor"
+    preset: str = "nano"
     model: Mapping[str, Any] = field(default_factory=dict)
     learn: LearnConfig = field(default_factory=LearnConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
     first_seed: int = 0
 
-    def config(self) -> PremotorConfig:
+    def config(self) -> SystemConfig:
         """The policy's sizes, with the arms' own dimensions."""
-        specs = [embodiment(arm).spec for arm in self.arms]
-        return PremotorConfig(
-            embodiments=self.arms,
-            state_dims=tuple(len(s.state) for s in specs),
-            action_dims=tuple(len(s.action.dims) for s in specs),
-            **self.model,
-        )
+        return config_for(self.system, [embodiment(arm).spec for arm in self.arms], self.preset, **self.model)
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
     """The plan in numbers, for --dry-run: parameters, episodes, steps, samples."""
-    weights = sum(p.numel() for p in recipe.config().build().parameters())
+    with torch.device("meta"):
+        weights = sum(p.numel() for p in recipe.config().build().parameters() if p.requires_grad)
     episodes = sum(r.episodes for r in recipe.rounds) * len(recipe.arms) * len(recipe.families)
     return {
         "recipe": recipe.name,
+        "system": f"{recipe.system}, {recipe.preset}",
         "arms": recipe.arms,
         "families": recipe.families,
         "trainable parameters": weights,
         "demonstrations": episodes,
+        **({"and those in": recipe.data} if recipe.data else {}),
         "stills": recipe.scenes * recipe.looks * len(recipe.arms) * len(recipe.families),
         "rounds": [dataclasses.asdict(r) for r in recipe.rounds],
         "optimiser steps": recipe.learn.steps,
@@ -116,32 +120,30 @@ def train(
     _claim(recipe, out)
     text = text_files(out / "text")
     encoder = minilm.TextEncoder(text)
-    learner = Learner(recipe.config(), recipe.learn)
-    learner.resume(out)
-    codecs: dict[str, Codec] = {}
+    # What there is no checkpoint of may still depend on demonstrations that are not there.
+    learner = _learner(recipe, out) if (out / CHECKPOINT).is_file() else None
     with SummaryWriter(str(out / "curves")) as curves:
         for index, round_ in enumerate(recipe.rounds):
-            if learner.step >= round_.until:
+            if learner is not None and learner.step >= round_.until:
                 continue
-            if round_.learner and not (out / f"learner-{index}").exists():
-                codecs = _load_codecs(out)
-                bundle.save(out / f"learner-{index}", learner.average, learner.system.config, codecs, text, {})
+            if learner is not None and round_.learner and not (out / f"learner-{index}").exists():
+                bundle.save(out / f"learner-{index}", learner.average, learner.model, _load_codecs(out), text, {})
             _collect(recipe, index, out, workers, report)
-            folders = [out / "data" / f"round-{i}" for i in range(index + 1)]
-            folders += [out / "data" / "scenes"] if recipe.scenes else []
-            store = Store(folders, CAMERAS, recipe.arms)
-            codecs = _load_codecs(out) if (out / "codecs.json").is_file() else _fit_codecs(store, recipe, out)
-            table = store.table(codecs, learner.system.config.horizon)
+            store = _store(recipe, index, out)
+            table = _table(recipe, store, out)
+            learner = learner or _learner(recipe, out, table)
             encoder.prepare(wording for wordings in store.texts for wording in wordings)
             words = [[encoder.features(wording) for wording in wordings] for wordings in store.texts]
-            pixels = torch.bfloat16 if learner.system.mixed else torch.float32
+            pixels = torch.bfloat16 if learner.mixed else torch.float32
             batches = Batches(store, table, words, recipe.learn, pixels)
             try:
                 learner.learn(batches, round_.until, partial(_on_step, learner, out, curves, report, round_.until))
             finally:
                 learner.save(out)
+    if learner is None:
+        raise DatasetError(f"recipe {recipe.name!r} has no rounds; nothing was learned")
     facts = {"recipe": json.loads(_fingerprint(recipe)), "seconds": round(time.time() - began)} | dict(lineage or {})
-    bundle.save(out / "bundle", learner.average, learner.system.config, codecs or _load_codecs(out), text, facts)
+    bundle.save(out / "bundle", learner.average, learner.model, _load_codecs(out), text, facts)
     return out / "bundle"
 
 
@@ -178,7 +180,10 @@ def _claim(recipe: Recipe, out: Path) -> None:
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    return json.dumps(dataclasses.asdict(recipe), sort_keys=True, indent=1)
+    facts = dataclasses.asdict(recipe)
+    # Runs that began when there was only one system, and no data but their own, go on.
+    since = {"data": "", "system": "premotor", "preset": "nano"}
+    return json.dumps({k: v for k, v in facts.items() if since.get(k) != v}, sort_keys=True, indent=1)
 
 
 def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report) -> None:
@@ -217,7 +222,7 @@ def _jobs(recipe: Recipe, first: int, count: int, size: int) -> Iterator[tuple[s
 def _drive(
     folder: Path, name: str, arm: str, cells: list[Cell], config: CollectConfig, driver: Path | None
 ) -> tuple[int, int]:
-    learner = None if driver is None else NativePolicy(bundle.load(driver), arm)
+    learner = None if driver is None else BundlePolicy(bundle.load(driver), arm)
     return collect_shard(folder, name, arm, cells, config, learner)
 
 
@@ -236,14 +241,44 @@ def _on_step(
         learner.save(out)
 
 
-def _fit_codecs(store: Store, recipe: Recipe, out: Path) -> dict[str, Codec]:
-    horizon = recipe.config().horizon
-    codecs = {}
-    for arm in recipe.arms:
-        actions, states, valid = store.chunks(arm, horizon)
-        codecs[arm] = build_codec(embodiment(arm).spec, actions, states, valid=valid)
-    (out / "codecs.json").write_text(json.dumps({n: c.to_json() for n, c in codecs.items()}))
-    return codecs
+def _store(recipe: Recipe, index: int, out: Path) -> Store:
+    """All demonstrations up to this round."""
+    folders = [out / "data" / f"round-{i}" for i in range(index + 1)]
+    folders += [out / "data" / "scenes"] if recipe.scenes else []
+    if not recipe.data:
+        return Store(folders, CAMERAS, recipe.arms)
+    folders += sorted((Path(recipe.data) / "data").glob("round-*"))
+    folders += [Path(recipe.data) / "data" / "scenes"] if recipe.config().grounded else []
+    return Store(folders, CAMERAS, recipe.arms, recipe.families)
+
+
+def _table(recipe: Recipe, store: Store, out: Path) -> Table:
+    config = recipe.config()
+    if (out / "codecs.json").is_file():
+        codecs = _load_codecs(out)
+    else:
+        codecs = {arm: _fitted(store, arm, config.taught.stop) for arm in recipe.arms}
+        (out / "codecs.json").write_text(json.dumps({n: c.to_json() for n, c in codecs.items()}))
+    return store.table(codecs, config.taught, config.ages, grounded=config.grounded)
+
+
+def _fitted(store: Store, arm: str, horizon: int) -> Codec:
+    actions, states, valid = store.chunks(arm, horizon)
+    return build_codec(embodiment(arm).spec, actions, states, valid=valid)
+
+
+def _learner(recipe: Recipe, out: Path, table: Table | None = None) -> Learner:
+    """The learner where it was; a new one has what it needs prepared for the table's chunks."""
+    path, config = out / "config.json", recipe.config()
+    if path.is_file():
+        config = restored_config(recipe.system, json.loads(path.read_text()))
+    elif table is not None:
+        chunks = table.actions[table.weight.any((1, 2))]
+        config = config.prepared(chunks[:: 1 + len(chunks) // _CHUNKS])
+        path.write_text(json.dumps(dataclasses.asdict(config)))  # type: ignore[call-overload]
+    learner = Learner(config, recipe.learn)
+    learner.resume(out)
+    return learner
 
 
 def _load_codecs(out: Path) -> dict[str, Codec]:

@@ -6,6 +6,7 @@ told in words made for them.
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs
+from premotor.models.contract import Robots, SystemConfig
 from premotor.models.fusion.decoder import DecoderConfig, Past
 from premotor.models.heads.bins import Bins
 from premotor.models.vision.letterbox import letterbox
@@ -38,7 +40,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PaliGemmaConfig:
+class PaliGemmaConfig(SystemConfig):
     """Sizes of the VLM, and what a robot shows and tells it; the defaults are the published ones.
 
     words: of fake inputs, any number will do. vocabulary: 0 for a VLM without words of its own. text_width: of the
@@ -64,6 +66,10 @@ class PaliGemmaConfig:
     heads: int = 8
     kv_heads: int = 1
     head_width: int = 256
+
+    def told(self, robots: Robots) -> dict[str, Any]:
+        """Sizes that robots decide; words that came as ids still do."""
+        return {"cameras": tuple(robots.cameras), "state_dim": robots.state_dim}
 
     def fake_inputs(self, batch: int) -> Inputs:
         """Random inputs of the right shapes, for tests and timing."""

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs
+from premotor.models.contract import SystemConfig
 from premotor.models.fusion.decoder import DecoderConfig, Past
 from premotor.models.vision.prismatic import PrismaticEye, Tower
 from premotor.models.vision.squeeze import squeeze
@@ -33,7 +34,7 @@ def prompt(instruction: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PrismaticConfig:
+class PrismaticConfig(SystemConfig):
     """Sizes of the VLM, and what a robot shows and tells it; the defaults are OpenVLA's as published.
 
     spoken: words of the tokenizer; ids from there on to `vocabulary` are padding. The last `bins` words stand for
@@ -96,7 +97,9 @@ class Prismatic(nn.Module):
             ),
             Tower(c.image_size, c.patch, c.siglip_width, c.siglip_layers, c.siglip_heads, c.siglip_mlp, told=told),
         )  # fmt: skip
-        self.seen = nn.ModuleList([nn.Linear(seen, 4 * seen), nn.Linear(4 * seen, c.width), nn.Linear(c.width, c.width)])
+        self.seen = nn.ModuleList(
+            [nn.Linear(seen, 4 * seen), nn.Linear(4 * seen, c.width), nn.Linear(c.width, c.width)]
+        )
         self.word = nn.Embedding(c.vocabulary, c.width)
         self.text = nn.Linear(c.text_width, c.width) if c.text_width else None
         self.decoder = DecoderConfig(

@@ -1,12 +1,17 @@
 """Named systems. SYSTEMS is the whole registry: name -> "module:ConfigClass"."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from premotor.core.errors import BundleError
+from premotor.core.errors import BundleError, SpecMismatch
+from premotor.core.spec import EmbodimentSpec
 
-__all__ = ["SYSTEMS", "restored_config", "system_config"]
+if TYPE_CHECKING:
+    from premotor.models.contract import SystemConfig
+
+__all__ = ["SYSTEMS", "config_for", "name_of", "restored_config", "system_config"]
 
 SYSTEMS = {
     "act": "premotor.models.systems.act:ActConfig",
@@ -21,12 +26,45 @@ SYSTEMS = {
 }
 
 
-def system_config(name: str) -> type:
+def system_config(name: str) -> Any:
     """The config class of a system; imports only that system's file."""
     if name not in SYSTEMS:
         raise BundleError(f"unknown system {name!r}; known systems: {', '.join(SYSTEMS)}")
     module, _, attribute = SYSTEMS[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def config_for(name: str, robots: Sequence[EmbodimentSpec], preset: str = "nano", **changes: Any) -> "SystemConfig":
+    """The configuration of a system for these robots, from a preset with some of its sizes changed.
+
+    Raises SpecMismatch for a preset that there is not, and for a system that reads what a recipe cannot give it.
+    """
+    from premotor.models.contract import Robots
+
+    kind = system_config(name)
+    presets = [p for p in dir(kind) if p in ("toy", "nano") or p.startswith("published")]
+    if preset not in presets:
+        raise SpecMismatch(f"{name} has no preset {preset!r}; choose one of {', '.join(presets)}")
+    told = Robots.of(robots)
+    config: SystemConfig = replace(getattr(kind, preset)(), **changes).for_robots(told)
+    words = config.fake_inputs(1).words
+    if words.numel() and not words.is_floating_point():
+        raise SpecMismatch(
+            f"{name} at {preset!r} reads ids of its own tokenizer's words, which a recipe cannot give it yet; "
+            f"a size with text_width={told.text_width} reads the bundle's text features, as 'nano' does"
+        )
+    if words.numel() and words.shape[-1] != told.text_width:
+        raise SpecMismatch(f"{name} reads text features {words.shape[-1]} wide; a recipe's are {told.text_width}")
+    return config
+
+
+def name_of(config: "SystemConfig") -> str:
+    """The system that a configuration is of; raises BundleError when it is of none in SYSTEMS."""
+    where = f"{type(config).__module__}:{type(config).__qualname__}"
+    for name, known in SYSTEMS.items():
+        if known == where:
+            return name
+    raise BundleError(f"{where} is not the configuration of a system; known systems: {', '.join(SYSTEMS)}")
 
 
 def restored_config(name: str, values: Mapping[str, Any]) -> Any:

@@ -5,13 +5,14 @@ decoder reads them once for each row of the chunk. The style is inferred from th
 zero while acting. There is no language: one policy, one task.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from premotor.models.batch import Inputs, Targets
+from premotor.models.contract import Robots, System, SystemConfig
 from premotor.models.fusion.detr import Activation, DetrTransformer
 from premotor.models.fusion.positions import picture_positions
 from premotor.models.heads.style import StyleEncoder, divergence
@@ -22,7 +23,7 @@ __all__ = ["Act", "ActConfig"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ActConfig:
+class ActConfig(SystemConfig):
     """Sizes; the defaults are the published ones (ALOHA).
 
     state_dim, environment_dim: 0 where there is none. image_size: (height, width), of fake inputs only: any will do.
@@ -81,6 +82,16 @@ class ActConfig:
             width=32, heads=4, hidden=64, encoder_layers=2, style_layers=2, style=8,
         )  # fmt: skip
 
+    def for_robots(self, robots: Robots) -> Self:
+        """The same, for these robots; it does not tell them apart."""
+        return replace(
+            self,
+            state_dim=robots.state_dim,
+            action_dim=robots.action_dim,
+            cameras=tuple(robots.cameras),
+            image_size=next(iter(robots.cameras.values())),
+        )
+
     def build(self) -> "Act":
         """Make the policy with fresh weights."""
         return Act(self)
@@ -96,7 +107,7 @@ class ActConfig:
         return Targets(actions=torch.randn(action), weight=torch.ones(action))
 
 
-class Act(nn.Module):
+class Act(System):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: ActConfig) -> None:

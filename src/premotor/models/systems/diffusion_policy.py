@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, Targets
+from premotor.models.contract import Robots, System, SystemConfig
 from premotor.models.heads.diffusion import Betas, Diffusion, Prediction, Sampler
 from premotor.models.heads.unet import ChunkUNet
 from premotor.models.vision.keypoints import KeypointEncoder
@@ -22,11 +23,11 @@ __all__ = ["DiffusionPolicy", "DiffusionPolicyConfig"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DiffusionPolicyConfig:
+class DiffusionPolicyConfig(SystemConfig):
     """Sizes; the defaults are the published ones (PushT from images).
 
-    history: observations looked at. predicted: rows denoised, the first at the oldest observation. horizon: rows given
-    out, the first now. environment_dim: 0 where there is none. image_size: (height, width) of the camera, resize and
+    history: observations looked at, `apart` seconds from one to the next. predicted: rows denoised, as many of them
+    before now as observations. horizon: rows given out, the first now. environment_dim: 0 where there is none. image_size: (height, width) of the camera, resize and
     crop of what is seen of it, () for none. pixel_mean, pixel_std: of 0..255, three numbers, or three for each camera.
     stem, stages, blocks, bottleneck, norm: the image network, one for each camera unless shared_eye. widths, kernel,
     groups, step_code, film_scale: the U-Net. noise_steps, betas, first_beta, last_beta, prediction, sampler,
@@ -45,6 +46,7 @@ class DiffusionPolicyConfig:
     pixel_mean: tuple[float, ...] = IMAGENET_MEAN
     pixel_std: tuple[float, ...] = IMAGENET_STD
     history: int = 2
+    apart: float = 0.4
     predicted: int = 16
     horizon: int = 8
     shared_eye: bool = False
@@ -101,6 +103,26 @@ class DiffusionPolicyConfig:
             widths=(32, 64), step_code=32, noise_steps=20, sampling_steps=5,
         )  # fmt: skip
 
+    @property
+    def taught(self) -> range:
+        """Rows from the oldest observation on, as if they were one row apart."""
+        return range(1 - self.history, self.predicted - self.history + 1)
+
+    @property
+    def ages(self) -> tuple[float, ...]:
+        """Of the observations."""
+        return tuple(self.apart * back for back in range(self.history - 1, -1, -1))
+
+    def for_robots(self, robots: Robots) -> Self:
+        """The same, for these robots; it does not tell them apart."""
+        return replace(
+            self,
+            state_dim=robots.state_dim,
+            action_dim=robots.action_dim,
+            cameras=tuple(robots.cameras),
+            image_size=next(iter(robots.cameras.values())),
+        )
+
     def build(self) -> "DiffusionPolicy":
         """Make the policy with fresh weights."""
         return DiffusionPolicy(self)
@@ -121,7 +143,7 @@ class DiffusionPolicyConfig:
         return Targets(actions=torch.rand(action) * 2 - 1, weight=torch.ones(action))
 
 
-class DiffusionPolicy(nn.Module):
+class DiffusionPolicy(System):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: DiffusionPolicyConfig) -> None:
@@ -157,7 +179,8 @@ class DiffusionPolicy(nn.Module):
         """Training loss: how wrong the network is about a chunk at a random amount of noise."""
         condition = self(inputs)
         noisy, step, target = self.diffusion.corrupt(targets.actions)
-        weight = targets.weight
+        # What a robot lacks is zero, and is learned to be: while sampling, the other rows see it.
+        weight = targets.weight.amax(-1, keepdim=True).expand_as(targets.weight)
         if not self.config.masked:
             weight = weight.amax(1, keepdim=True).expand_as(weight)
         error = (self.unet(noisy, step, condition) - target).square() * weight

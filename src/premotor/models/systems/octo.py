@@ -5,7 +5,7 @@ channels. Groups of tokens read each other as `groups` says, so a robot that lac
 those tokens masked, and the rest is as before; robots with fewer action dimensions ignore the others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 import torch
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, Targets
+from premotor.models.contract import Robots, System, SystemConfig
 from premotor.models.fusion.encoder import Encoder
 from premotor.models.fusion.masks import Group, block_mask
 from premotor.models.heads.octo_diffusion import DiffusionHead
@@ -32,11 +33,12 @@ class Read(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OctoConfig:
+class OctoConfig(SystemConfig):
     """Sizes; the defaults are those of Octo-Small 1.5 as published. `state_dims` and `action_dims` are per embodiment.
 
     image_sizes: per camera. views: the cameras that each embodiment has (all, when empty). words: text tokens, each
-    `text_width` wide. window: moments in fake inputs; up to `moments` work. goals: goal pictures are read.
+    `text_width` wide. window: moments looked at, `apart` seconds from one to the next; up to `moments` work. goals:
+    goal pictures are read.
     proprioception: the state is read, a token a number. repeat_task: the task stands again beside each moment.
     first_release: for the weights of Octo 1.0, see block_mask. draws: noises that each chunk is trained with at once.
     """
@@ -48,6 +50,7 @@ class OctoConfig:
     image_sizes: tuple[int, ...] = (256, 128)
     views: tuple[tuple[str, ...], ...] = ()
     window: int = 2
+    apart: float = 0.4
     moments: int = 10
     horizon: int = 4
     words: int = 16
@@ -99,6 +102,31 @@ class OctoConfig:
             stem=(32, 32, 64, 64), features=48, width=48, layers=2, heads=3, mlp=96, head_width=64,
         )  # fmt: skip
 
+    @property
+    def ages(self) -> tuple[float, ...]:
+        """Of the moments."""
+        return tuple(self.apart * back for back in range(self.window - 1, -1, -1))
+
+    def for_robots(self, robots: Robots) -> Self:
+        """The same, for these robots. Raises SpecMismatch unless pictures are squares."""
+        if any(height != width for height, width in robots.cameras.values()):
+            raise SpecMismatch(f"cameras {dict(robots.cameras)}; Octo needs squares")
+        return replace(
+            self,
+            embodiments=robots.names,
+            state_dims=robots.state_dims,
+            action_dims=robots.action_dims,
+            cameras=tuple(robots.cameras),
+            image_sizes=tuple(size for size, _ in robots.cameras.values()),
+            views=(),
+            words=robots.words,
+            text_width=robots.text_width,
+        )
+
+    def index_of(self, robot: str) -> int:
+        """Its place among the embodiments."""
+        return self.embodiments.index(robot)
+
     def build(self) -> "Octo":
         """Make the policy with fresh weights."""
         return Octo(self)
@@ -134,7 +162,7 @@ class OctoConfig:
         return Targets(actions=torch.randn(shape), weight=torch.ones(shape))
 
 
-class Octo(nn.Module):
+class Octo(System):
     """See the module. `loss` trains, `sample` acts."""
 
     views: Tensor

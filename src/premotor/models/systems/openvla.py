@@ -9,14 +9,15 @@ lengths, and robots whose actions have fewer numbers, which they stop after. Not
 features of a frozen text encoder stand in for the words of the prompt, to train without a pretrained VLM.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from premotor.models.batch import Inputs, Targets
+from premotor.models.contract import Robots, System
 from premotor.models.heads.bins import Bins, mirrored
 from premotor.models.language.prismatic import STOP, Prismatic, PrismaticConfig, Span, joined
 
@@ -57,6 +58,10 @@ class OpenVlaConfig(PrismaticConfig):
             width=32, mlp=48, layers=2, heads=4, kv_heads=4,
         )  # fmt: skip
 
+    def for_robots(self, robots: Robots) -> Self:
+        """The same, for these robots; it does not tell them apart."""
+        return replace(self, cameras=tuple(robots.cameras), action_dim=robots.action_dim)
+
     def build(self) -> "OpenVla":
         """Make the policy with fresh weights."""
         return OpenVla(self)
@@ -71,7 +76,7 @@ class OpenVlaConfig(PrismaticConfig):
         return Targets(actions=torch.randn(action), weight=torch.ones(action))
 
 
-class OpenVla(nn.Module):
+class OpenVla(System):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: OpenVlaConfig) -> None:

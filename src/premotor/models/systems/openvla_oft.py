@@ -10,7 +10,7 @@ augmentation. With `text_width`, features of a frozen text encoder stand in for 
 without a pretrained VLM.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Self
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from premotor.models.batch import Inputs, Targets
+from premotor.models.contract import Robots, System
 from premotor.models.fusion.positions import step_code
 from premotor.models.heads.bins import Bins, mirrored
 from premotor.models.heads.diffusion import Diffusion
@@ -60,9 +61,7 @@ class OpenVlaOftConfig(PrismaticConfig):
     @classmethod
     def published_aloha(cls) -> Self:
         """The size published for two arms: three cameras, FiLM."""
-        return cls(
-            cameras=("primary", "left_wrist", "right_wrist"), state_dim=14, action_dim=14, horizon=25, film=True
-        )
+        return cls(cameras=("primary", "left_wrist", "right_wrist"), state_dim=14, action_dim=14, horizon=25, film=True)
 
     @classmethod
     def nano(cls) -> Self:
@@ -86,6 +85,11 @@ class OpenVlaOftConfig(PrismaticConfig):
             width=32, mlp=48, layers=2, heads=4, kv_heads=4,
         )  # fmt: skip
 
+    def for_robots(self, robots: Robots) -> Self:
+        """The same, for these robots; it does not tell them apart."""
+        told = robots.state_dim if self.state_dim else 0
+        return replace(self, cameras=tuple(robots.cameras), state_dim=told, action_dim=robots.action_dim)
+
     def build(self) -> "OpenVlaOft":
         """Make the policy with fresh weights."""
         return OpenVlaOft(self)
@@ -100,7 +104,7 @@ class OpenVlaOftConfig(PrismaticConfig):
         return Targets(actions=torch.randn(action), weight=torch.ones(action))
 
 
-class OpenVlaOft(nn.Module):
+class OpenVlaOft(System):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: OpenVlaOftConfig) -> None:

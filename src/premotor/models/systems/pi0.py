@@ -11,7 +11,7 @@ not taught. With `text_width`, features of a frozen text encoder stand in for wo
 is told in 256 words of their own: that is ours, to train without a pretrained VLM.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, Targets
+from premotor.models.contract import Robots, System
 from premotor.models.fusion.decoder import DecoderConfig
 from premotor.models.fusion.masks import Group, block_mask
 from premotor.models.heads.flow import Flow, time_features
@@ -72,6 +73,11 @@ class Pi0Config(PaliGemmaConfig):
             width=32, mlp=64, expert_width=24, expert_mlp=48, layers=2, heads=4, kv_heads=1, head_width=8, steps=4,
         )  # fmt: skip
 
+    def for_robots(self, robots: Robots) -> Self:
+        """The same, for these robots; it does not tell them apart."""
+        dims = max(self.dims, robots.state_dim, robots.action_dim)
+        return replace(self, **self.told(robots), action_dim=robots.action_dim, dims=dims)
+
     def build(self) -> "Pi0":
         """Make the policy with fresh weights."""
         return Pi0(self)
@@ -90,7 +96,7 @@ class Pi05Config(Pi0Config):
     words: int = 200
 
 
-class Pi0(nn.Module):
+class Pi0(System):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: Pi0Config) -> None:

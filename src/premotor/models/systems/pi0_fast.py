@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from premotor.core.errors import ActionTokenError
 from premotor.models.batch import Inputs, Targets
+from premotor.models.contract import Robots, System
 from premotor.models.fusion.decoder import Past
 from premotor.models.heads.bins import mirrored
 from premotor.models.heads.fast import FastCodec
@@ -30,7 +31,7 @@ from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefi
 
 __all__ = ["Pi0Fast", "Pi0FastConfig"]
 
-_LIMIT = 4.0  # of fake actions
+_LIMIT = 4.0  # of normalised actions: what is farther out is an outlier, and said as this
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +98,16 @@ class Pi0FastConfig(PaliGemmaConfig):
             raise ActionTokenError(f"{codec.size} FAST tokens do not fit into a vocabulary of {self.vocabulary}")
         return codec
 
+    def for_robots(self, robots: Robots) -> Self:
+        """The same, for these robots; it does not tell them apart."""
+        return replace(self, **self.told(robots), action_dim=robots.action_dim)
+
+    def prepared(self, chunks: NDArray[np.floating]) -> Self:
+        """The same with a codec for such chunks, which can spell any within the limit."""
+        far = np.full(chunks.shape[1:], _LIMIT)
+        room = self.vocabulary - self.kept - max(self.opening + self.closing) - 1
+        return self.fitted([*chunks.clip(-_LIMIT, _LIMIT), far, -far], min(1024, room))
+
     def build(self) -> "Pi0Fast":
         """Make the policy with fresh weights."""
         return Pi0Fast(self)
@@ -107,7 +118,7 @@ class Pi0FastConfig(PaliGemmaConfig):
         return Targets(actions=torch.randn(action).clamp(-_LIMIT, _LIMIT), weight=torch.ones(action))
 
 
-class Pi0Fast(nn.Module):
+class Pi0Fast(System):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: Pi0FastConfig) -> None:
@@ -131,7 +142,8 @@ class Pi0Fast(nn.Module):
         c, device = self.config, targets.actions.device
         # What a robot lacks stands still.
         has = targets.weight.amax(1, keepdim=True) > 0
-        said = self._codec().encode(torch.where(has, targets.actions, 0.0).cpu().numpy())
+        actions = torch.where(has, targets.actions, 0.0).clamp(-_LIMIT, _LIMIT)
+        said = self._codec().encode(actions.cpu().numpy())
         rows = [[*c.opening, *mirrored(torch.tensor(row), self._last).tolist(), *c.closing] for row in said]
         ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
         lengths = torch.tensor([len(row) for row in rows])

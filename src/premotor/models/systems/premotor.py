@@ -6,14 +6,16 @@ joints, and gives a chunk of actions. Pointing, and naming every thing that is i
 that simulation gives for free, and they are what makes so small an encoder enough.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, SceneTargets
+from premotor.models.contract import Plan, Robots, System, SystemConfig
 from premotor.models.fusion.slots import SlotFusion
 from premotor.models.heads.pointing import Pointer, Pointing, heat_target
 from premotor.models.heads.regression import RegressionHead
@@ -41,7 +43,7 @@ class Output(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PremotorConfig:
+class PremotorConfig(SystemConfig):
     """Sizes. `state_dims` and `action_dims` are per embodiment, in the order of `embodiments`.
 
     names: how many kinds, colours and sizes there are to be named. close: cameras that see things so large that the
@@ -71,12 +73,41 @@ class PremotorConfig:
     naming: float = 1.0
 
     @classmethod
+    def nano(cls) -> Self:
+        """The size of the shipped policy, 6.4 million numbers."""
+        return cls(embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6))
+
+    @classmethod
     def toy(cls) -> Self:
         """A size for tests: everything is there, nothing is learned."""
         return cls(
             embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6), image_size=64, horizon=4,
             stem=9, fine=16, coarse=16, width=32, head_width=32,
         )  # fmt: skip
+
+    @property
+    def grounded(self) -> bool:
+        """It points, and is taught to by what only a simulator can tell."""
+        return True
+
+    def for_robots(self, robots: Robots) -> Self:
+        """The same, for these robots. Raises SpecMismatch unless pictures are squares of one size."""
+        sizes = {side for size in robots.cameras.values() for side in size}
+        if len(sizes) != 1:
+            raise SpecMismatch(f"cameras {dict(robots.cameras)}; this policy needs squares of one size")
+        return replace(
+            self,
+            embodiments=robots.names,
+            state_dims=robots.state_dims,
+            action_dims=robots.action_dims,
+            cameras=tuple(robots.cameras),
+            image_size=sizes.pop(),
+            text_width=robots.text_width,
+        )
+
+    def index_of(self, robot: str) -> int:
+        """Its place among the embodiments."""
+        return self.embodiments.index(robot)
 
     def build(self) -> "Premotor":
         """Make the policy with fresh weights."""
@@ -110,7 +141,7 @@ class PremotorConfig:
         )
 
 
-class Premotor(nn.Module):
+class Premotor(System):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: PremotorConfig) -> None:
@@ -180,6 +211,16 @@ class Premotor(nn.Module):
     def sample(self, inputs: Inputs) -> Tensor:
         """(B, H, A) normalised actions."""
         return self(inputs).actions
+
+    def plan(self, inputs: Inputs) -> Plan:
+        """Actions, and what was pointed at meanwhile."""
+        out = self(inputs)
+        return Plan(out.actions, out.pointing, out.places)
+
+    def mix(self) -> bool:
+        """Look and read words in bfloat16."""
+        self.mixed = True
+        return True
 
     def _look(self, inputs: Inputs) -> tuple[dict[str, Tensor], Tensor]:
         """Each camera's fine map (B, C, G, G), and the cells (B, M, C) that the slots read."""
