@@ -42,8 +42,8 @@ def test_run_says_when_the_task_was_not_achieved(premotor: Run, tmp_path: Path) 
     from premotor.models import bundle
 
     shipped = bundle.load(SHIPPED)
-    untrained = shipped.system.config.build()
-    bundle.save(tmp_path / "b", untrained, shipped.system.config, shipped.codecs, SHIPPED, {})
+    untrained = shipped.config.build()
+    bundle.save(tmp_path / "b", untrained, shipped.config, shipped.codecs, SHIPPED, {})
     said = premotor("run", "open the drawer", "--policy", "b", "--out", "o")
     assert said.returncode == 1
     assert "not achieved" in said.stdout
@@ -55,7 +55,7 @@ def test_a_bundle_of_another_robot_is_refused_by_name(premotor: Run, tmp_path: P
 
     shipped = bundle.load(SHIPPED)
     codecs = {"panda": shipped.codecs["panda"]}
-    bundle.save(tmp_path / "b", shipped.system, shipped.system.config, codecs, SHIPPED, {})
+    bundle.save(tmp_path / "b", shipped.system, shipped.config, codecs, SHIPPED, {})
     said = premotor("run", "open the drawer", "--robot", "so101", "--policy", "b")
     assert said.returncode == 2
     assert "not trained for 'so101'" in " ".join(said.stderr.split())

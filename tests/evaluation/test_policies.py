@@ -26,7 +26,7 @@ class Fake:
         self.seen: list[Observation] = []
         FAKES.append(self)
 
-    def act_batch(self, observations: Sequence[Observation]) -> list[ActionChunk]:
+    def act_batch(self, observations: Sequence[Observation], worlds: Sequence[object]) -> list[ActionChunk]:
         self.seen += observations
         actions = np.zeros((2, len(self.spec.action.dims)))
         return [ActionChunk(stamp_ns=o.stamp_ns, rate_hz=20.0, actions=actions) for o in observations]

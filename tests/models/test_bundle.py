@@ -44,7 +44,7 @@ def observation() -> Observation:
 
 def test_acts_the_same_after_a_round_trip(folder: Path, tmp_path: Path) -> None:
     first = bundle.load(folder)
-    bundle.save(tmp_path / "again", first.system, first.system.config, first.codecs, folder, first.lineage)
+    bundle.save(tmp_path / "again", first.system, first.config, first.codecs, folder, first.lineage)
     second = bundle.load(tmp_path / "again")
     chunks = [BundlePolicy(b, "panda").act(observation()) for b in (first, second)]
     assert np.array_equal(chunks[0].actions, chunks[1].actions)

@@ -26,7 +26,7 @@ class Wanderer:
         self.spec = EMBODIMENTS[arm].spec
         self.asked = 0
 
-    def act_batch(self, observations: Sequence[Observation]) -> list[ActionChunk]:
+    def act_batch(self, observations: Sequence[Observation], worlds: Sequence[int]) -> list[ActionChunk]:
         self.asked += len(observations)
         rows = np.zeros((12, len(self.spec.action.dims)))
         rows[:, 1] = 0.004

@@ -23,7 +23,7 @@ def batches(folder: Path) -> Batches:
     write_shard(folder, "a", [demonstration("panda", 30, seed) for seed in range(2)])
     store = Store([folder], CAMERAS, ("panda",))
     actions, states, valid = store.chunks("panda", 4)
-    table = store.table({"panda": build_codec(EMBODIMENTS["panda"].spec, actions, states, valid=valid)}, 4)
+    table = store.table({"panda": build_codec(EMBODIMENTS["panda"].spec, actions, states, valid=valid)}, range(4))
     generator = torch.Generator().manual_seed(0)
     words = [[torch.randn(5, 384, generator=generator) for _ in texts] for texts in store.texts]
     return Batches(store, table, words, CONFIG)

@@ -1,11 +1,12 @@
 """Demonstrations come back as written, with labels only where the expert drove without a break."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from premotor.core.codec import build_codec
+from premotor.core.codec import Codec, build_codec
 from premotor.core.errors import DatasetError
 from premotor.robots.embodiment import EMBODIMENTS
 from premotor.training.store import CROWD, LABELS, Demonstration, Store, write_shard
@@ -14,13 +15,15 @@ CAMERAS = ("front", "wrist")
 DIMS = {arm: (len(e.spec.state), len(e.spec.action.dims)) for arm, e in EMBODIMENTS.items()}
 
 
-def demonstration(arm: str, steps: int, seed: int, expert: np.ndarray | None = None) -> Demonstration:
+def demonstration(
+    arm: str, steps: int, seed: int, expert: np.ndarray | None = None, side: int = 16
+) -> Demonstration:
     rng = np.random.default_rng(seed)
     at = np.arange(0, steps, 2)
     n, (s, a) = len(at), DIMS[arm]
     return Demonstration(
         embodiment=arm, instructions=("push it", f"number {seed}"), family="push_to", success=True,
-        images={c: rng.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8) for c in CAMERAS},
+        images={c: rng.integers(0, 256, (n, side, side, 3), dtype=np.uint8) for c in CAMERAS},
         at=at, state=rng.normal(0, 1, (steps, s)), action=rng.normal(0, 0.01, (steps, a)),
         expert=np.ones(steps, bool) if expert is None else expert,
         points=rng.random((n, 2, 2, 2)), seen=rng.random((n, 2, 2)) < 0.5,
@@ -36,7 +39,7 @@ def test_pixels_and_numbers_come_back(tmp_path: Path) -> None:
     write_shard(tmp_path, "b", demos[1:])
     store = Store([tmp_path], CAMERAS, ("panda", "so101"))
     codecs = {arm: build_codec(EMBODIMENTS[arm].spec, *store.chunks(arm, 4)[:2]) for arm in EMBODIMENTS}
-    table = store.table(codecs, 4)
+    table = store.table(codecs, range(4))
     assert len(table.row) == 11 + 7
     pixels = store.frames(table.shard, table.row)
     for camera in CAMERAS:
@@ -76,3 +79,58 @@ def test_a_shard_is_whole_or_absent(tmp_path: Path) -> None:
 def test_nothing_collected_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no demonstrations"):
         Store([tmp_path], CAMERAS, ("panda",))
+
+
+def fitted(store: Store, arm: str) -> Codec:
+    actions, states, valid = store.chunks(arm, 4)
+    return build_codec(EMBODIMENTS[arm].spec, actions, states, valid=valid)
+
+
+def test_a_window_holds_the_newest_frames_that_are_old_enough(tmp_path: Path) -> None:
+    demo = demonstration("so101", 30, 0)
+    gap = [0, 2, 4, 6, 8, 18, 20, 22]  # in between, the learner drove
+    kept = {name: getattr(demo, name)[: len(gap)] for name in LABELS}
+    images = {c: frames[: len(gap)] for c, frames in demo.images.items()}
+    write_shard(tmp_path, "a", [replace(demo, at=np.array(gap), images=images, **kept)])
+    store = Store([tmp_path], CAMERAS, ("so101",))
+    codec = fitted(store, "so101")
+    table = store.table({"so101": codec}, range(4), (0.4, 0.2, 0.0))  # 8 and 4 steps ago, at 20 Hz
+    assert table.earlier.tolist() == [[False, False]] * 2 + [[False, True]] * 2 + [[True, True]] * 4
+    assert table.earlier_row[4:].tolist() == [[0, 2], [4, 4], [4, 4], [4, 5]]
+    for row in range(2):  # what there was not, this frame stands in for
+        assert table.earlier_row[row].tolist() == [row, row]
+    assert np.array_equal(table.earlier_state[7, 1], codec.encode_states(demo.state[18]))
+
+
+def test_no_window_reaches_into_another_episode(tmp_path: Path) -> None:
+    write_shard(tmp_path, "a", [demonstration("so101", 12, seed) for seed in range(2)])
+    store = Store([tmp_path], CAMERAS, ("so101",))
+    table = store.table({"so101": fitted(store, "so101")}, range(4), (0.4, 0.0))
+    assert table.earlier[:, 0].tolist() == [False] * 4 + [True] * 2 + [False] * 4 + [True] * 2
+    assert table.earlier_row[[4, 5, 10, 11], 0].tolist() == [0, 1, 6, 7]
+
+
+def test_rows_before_now_are_what_was_done_before(tmp_path: Path) -> None:
+    expert = np.array([1, 1, 0, 1, 1, 1, 1, 1], bool)
+    demo = demonstration("so101", 8, 0, expert)
+    write_shard(tmp_path, "a", [demo])
+    store = Store([tmp_path], CAMERAS, ("so101",))
+    codec = fitted(store, "so101")
+    table = store.table({"so101": codec}, range(-2, 3), grounded=False)
+    # Frames at 0, 2, 4, 6; at 2 the expert did not drive, so there is nothing to learn.
+    assert table.weight[:, :, 0].tolist() == [
+        [False, False, True, True, False],
+        [False, True, True, True, True],
+        [True, True, True, True, False],
+    ]
+    for row, step in enumerate((0, 4, 6)):
+        alone = codec.encode_actions(demo.action[step : step + 1], demo.state[step])
+        assert np.allclose(table.actions[row, 2], alone[0], atol=1e-6)
+    assert np.allclose(codec.decode_actions(table.actions[1].astype(float), demo.state[4]), demo.action[2:7], atol=1e-6)
+
+
+def test_only_the_families_asked_for_are_opened(tmp_path: Path) -> None:
+    demos = [replace(demonstration("so101", 6, 0), family="pick_up"), demonstration("so101", 6, 1)]
+    write_shard(tmp_path, "a", demos)
+    (opened,) = Store([tmp_path], CAMERAS, ("so101",), ("push_to",)).demonstrations
+    assert np.array_equal(opened.images["front"], demos[1].images["front"])

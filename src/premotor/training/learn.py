@@ -153,7 +153,7 @@ class Learner:
                 group["lr"] = self.rate(self.step)
             torch.manual_seed((self.config.seed << 32) + self.step)  # what is drawn inside, a resumed run draws too
             loss, parts = self.system.loss(inputs, targets)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(self.system.parameters(), self.config.clip)
             self.optimiser.step()
             self.optimiser.zero_grad(set_to_none=True)

@@ -26,9 +26,10 @@ __all__ = ["DiffusionPolicy", "DiffusionPolicyConfig"]
 class DiffusionPolicyConfig(SystemConfig):
     """Sizes; the defaults are the published ones (PushT from images).
 
-    history: observations looked at, `apart` seconds from one to the next. predicted: rows denoised, as many of them
-    before now as observations. horizon: rows given out, the first now. environment_dim: 0 where there is none. image_size: (height, width) of the camera, resize and
-    crop of what is seen of it, () for none. pixel_mean, pixel_std: of 0..255, three numbers, or three for each camera.
+    history: observations looked at, `apart` seconds from one to the next. predicted: rows denoised, one less of
+    them before now than observations. horizon: rows given out, the first now. environment_dim: 0 where there is none.
+    image_size: (height, width) of the camera, resize and crop of what is seen of it, () for none. pixel_mean,
+    pixel_std: of 0..255, three numbers, or three for each camera.
     stem, stages, blocks, bottleneck, norm: the image network, one for each camera unless shared_eye. widths, kernel,
     groups, step_code, film_scale: the U-Net. noise_steps, betas, first_beta, last_beta, prediction, sampler,
     sampling_steps: the diffusion; clip: bound on clean actions while sampling, 0 for none, so they must be normalised
@@ -105,7 +106,7 @@ class DiffusionPolicyConfig(SystemConfig):
 
     @property
     def taught(self) -> range:
-        """Rows from the oldest observation on, as if they were one row apart."""
+        """Rows from where the oldest observation would be, if they were one row apart."""
         return range(1 - self.history, self.predicted - self.history + 1)
 
     @property
