@@ -182,3 +182,16 @@ def test_damaged_json_is_refused(joints: EmbodimentSpec) -> None:
     for change in changes:
         with pytest.raises(SpecMismatch):
             Codec.from_json(change)
+
+
+def test_rows_before_now_say_where_the_hand_was() -> None:
+    rng = np.random.default_rng(0)
+    step = CumulativeDelta(translation=(0, 1, 2), rotation=(3, 4, 5))
+    actions, state = rng.uniform(-0.2, 0.2, (5, 6, 6)), np.zeros((5, 1))
+    told = step.encode(actions, state, now=3)
+    np.testing.assert_allclose(told[:, 3:], step.encode(actions[:, 3:], state), atol=1e-9)
+    np.testing.assert_allclose(told[:, 2], 0.0, atol=1e-9)  # after the last of them it is now
+    # From where the hand was after the first, the next two steps lead to now.
+    np.testing.assert_allclose(told[:, 0, :3], -actions[:, 1:3, :3].sum(1), atol=1e-9)
+    turns = rotvec_to_matrix(actions[:, 2, 3:]) @ rotvec_to_matrix(actions[:, 1, 3:])
+    np.testing.assert_allclose(rotvec_to_matrix(told[:, 0, 3:]), np.swapaxes(turns, -1, -2), atol=1e-9)

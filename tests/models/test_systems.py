@@ -4,11 +4,14 @@ import dataclasses
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from premotor.core.errors import BundleError
-from premotor.models.systems import SYSTEMS, restored_config, system_config
+from premotor.core.errors import BundleError, SpecMismatch
+from premotor.models.batch import SceneTargets
+from premotor.models.systems import SYSTEMS, config_for, name_of, restored_config, system_config
+from premotor.robots.embodiment import EMBODIMENTS
 
 SIZES = [
     ("act", "published", 51.6), ("act", "nano", 2.53),
@@ -92,3 +95,45 @@ def test_words_beyond_the_mask_do_not_matter() -> None:
 def test_an_unknown_system_is_named() -> None:
     with pytest.raises(BundleError, match=r"'pi9'.*premotor"):
         system_config("pi9")
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_is_made_for_the_robots_at_hand(name: str) -> None:
+    specs = [arm.spec for arm in EMBODIMENTS.values()]
+    config = config_for(name, specs)
+    inputs, targets = config.fake_inputs(2), config.fake_targets(2)
+    assert list(inputs.images) == ["front", "wrist"]
+    assert targets.actions.shape == (2, len(config.taught), 7)
+    assert config.taught.start <= 0 < config.horizon <= config.taught.stop
+    assert isinstance(targets, SceneTargets) == config.grounded
+    assert (inputs.state.ndim == 3) == (len(config.ages) > 1) or inputs.state.shape[1] == 1
+    assert name_of(config) == name
+
+
+@pytest.mark.parametrize("name", ["openvla", "openvla_oft", "pi0", "pi05", "pi0_fast"])
+def test_what_a_recipe_cannot_give_is_refused(name: str) -> None:
+    with pytest.raises(SpecMismatch, match=rf"{name} at 'published' reads ids of its own tokenizer.*'nano'"):
+        config_for(name, [EMBODIMENTS["panda"].spec], "published")
+    with pytest.raises(SpecMismatch, match="reads text features 100 wide"):
+        config_for(name, [EMBODIMENTS["panda"].spec], text_width=100)
+
+
+def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
+    with pytest.raises(SpecMismatch, match=r"octo has no preset 'huge'.*nano, published, published_base, toy"):
+        config_for("octo", [EMBODIMENTS["panda"].spec], "huge")
+
+
+def test_robots_with_other_cameras_are_refused() -> None:
+    panda, so101 = (EMBODIMENTS[name].spec for name in ("panda", "so101"))
+    with pytest.raises(SpecMismatch, match="the same cameras"):
+        config_for("act", [panda, dataclasses.replace(so101, cameras=so101.cameras[:1])])
+
+
+def test_pi0_fast_can_spell_any_chunk_once_it_is_prepared() -> None:
+    config = config_for("pi0_fast", [EMBODIMENTS["panda"].spec])
+    rng = np.random.default_rng(0)
+    ready = config.prepared(rng.uniform(-1, 1, (50, 12, 7)).astype(np.float32))
+    system, targets = ready.build(), ready.fake_targets(3)
+    wild = dataclasses.replace(targets, actions=targets.actions * 100)
+    loss, _ = system.loss(ready.fake_inputs(3), wild)
+    assert torch.isfinite(loss)

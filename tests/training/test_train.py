@@ -1,16 +1,21 @@
 """A whole recipe, very small: it ends in a bundle that loads, goes on after a stop, and refuses a stranger's folder."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.training.test_store import demonstration
 
 from premotor.core.errors import DatasetError
 from premotor.models import bundle
+from premotor.models.systems import SYSTEMS
+from premotor.recipes import nano
 from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
-from premotor.training.train import Recipe, Round, describe, train
+from premotor.training.store import write_shard
+from premotor.training.train import Recipe, Round, _fingerprint, describe, train
 
 RECIPE = Recipe(
     name="test",
@@ -51,3 +56,51 @@ def test_the_plan_counts_what_will_be_done() -> None:
     assert plan["demonstrations"] == 3
     assert plan["stills"] == 4
     assert plan["samples"] == 40
+
+
+def test_another_system_learns_from_the_run_of_one_and_goes_on(tmp_path: Path) -> None:
+    source = tmp_path / "run/data/round-0"
+    write_shard(source, "a", [demonstration("so101", 24, seed, side=128) for seed in range(2)])
+    recipe = replace(
+        RECIPE,
+        families=("push_to",),
+        rounds=(Round(episodes=0, learner=False, until=4),),
+        scenes=0,
+        system="pi0_fast",
+        preset="toy",
+        model={"text_width": 384},
+        learn=LearnConfig(batch=4, steps=4, warmup=1),
+        data=str(tmp_path / "run"),
+    )
+
+    def stop(stage: str, done: int, total: int, numbers: Mapping[str, float]) -> None:
+        if stage == "learn" and done == 2:
+            raise Stopped
+
+    whole = train(recipe, tmp_path / "whole", lambda *_: None, workers=1)
+    with pytest.raises(Stopped):
+        train(recipe, tmp_path / "parts", stop, workers=1)
+    parts = train(recipe, tmp_path / "parts", lambda *_: None, workers=1)
+    assert (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes()
+    made = bundle.load(parts)
+    assert made.config.horizon == 6
+    assert made.lineage["recipe"]["system"] == "pi0_fast"
+    with pytest.raises(DatasetError, match="no demonstrations of 'panda'"):
+        train(replace(recipe, arms=("panda",)), tmp_path / "other", lambda *_: None, workers=1)
+
+
+def test_runs_that_began_with_one_system_alone_go_on() -> None:
+    facts = json.loads(_fingerprint(RECIPE))
+    assert not {"system", "preset", "data"} & facts.keys()
+    assert json.loads(_fingerprint(replace(RECIPE, system="octo")))["system"] == "octo"
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_has_a_recipe(system: str, tmp_path: Path) -> None:
+    recipe, reused = nano(system), nano(system, str(tmp_path))
+    assert recipe.system == system
+    assert [r.episodes for r in reused.rounds] == [0]
+    assert recipe.learn.steps == recipe.rounds[-1].until == reused.rounds[-1].until
+    # Whoever is not told what to do learns one task.
+    assert (len(recipe.families) == 1) == (system in ("act", "diffusion_policy"))
+    assert describe(recipe)["trainable parameters"] < 25e6
