@@ -32,7 +32,7 @@ def tabletop() -> Recipe:
         Round(episodes=24, learner=True, until=10000),
         Round(episodes=24, learner=True, until=13000),
     )
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=13000, rate=8e-4))
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=15000, rate=8e-4))
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {"tabletop": tabletop, "tiny": tiny}
