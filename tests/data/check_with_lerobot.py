@@ -175,7 +175,7 @@ def kilobytes(root: Path) -> int:
 
 def inside(base: Path) -> None:
     """Load our dataset with LeRobot, and let LeRobot record the same frames."""
-    import lerobot  # type: ignore[import-not-found]
+    import lerobot
 
     with np.load(base / "recording.npz") as arrays:
         episodes = [{k: arrays[f"{i}/{k}"] for k in ("state", "action", "task", *CAMERAS)} for i in range(len(LENGTHS))]
@@ -202,7 +202,7 @@ def inside(base: Path) -> None:
 
 def inside_read(root: Path, backend: str, episodes: list[dict[str, Any]]) -> dict[str, Any]:
     """Compare every item that LeRobot gives with what was recorded."""
-    from lerobot.datasets.lerobot_dataset import LeRobotDataset  # type: ignore[import-not-found]
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     dataset = LeRobotDataset("local/ours", root=root, video_backend=backend)
     ahead = {"action": [k / FPS for k in range(10)], "observation.images.front": [-1 / FPS, 0.0]}

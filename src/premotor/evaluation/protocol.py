@@ -18,7 +18,7 @@ from premotor.sim.tabletop.tasks import MAX_STEPS, MOVED_FAMILIES, SLIP_FAMILIES
 
 __all__ = ["PROTOCOLS", "SUITE", "Cell", "Job", "Protocol", "differences", "named"]
 
-SUITE = 1
+SUITE = 2
 """Version of the tabletop's tasks. Raise it whenever the same seed gives another scene, world or success."""
 
 _TESTED: tuple[Split, ...] = tuple(split for split in SPLITS if split not in ("train", "val"))
@@ -143,8 +143,9 @@ PROTOCOLS: dict[str, Protocol] = {
     "quick": Protocol(splits=("layout",), episodes=5),
     "layout": Protocol(splits=("layout",)),
     "full": Protocol(),
-    # For choosing between checkpoints, so that the splits which are reported never choose anything.
-    "choose": Protocol(splits=("val",), episodes=10),
+    # For choosing between checkpoints, so that the splits which are reported never choose anything: the words of
+    # training on scenes that no recipe reaches, and the words of validation.
+    "choose": Protocol(splits=("train", "val"), episodes=5, first_seed=8_000_000),
 }
 
 

@@ -18,8 +18,8 @@ from premotor.models.systems import system_config
 from premotor.models.systems.pi0 import Pi0
 from premotor.models.weights.pi0 import load_lerobot, load_openpi, pi0_table
 
-from ..checkpoint import make
 from ..replay import replayed
+from .checkpoint import make
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 OPENPI = ["openpi_pi0", "openpi_pi05"]

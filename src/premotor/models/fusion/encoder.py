@@ -1,4 +1,7 @@
-"""A plain transformer encoder: pre-norm blocks over one sequence, told by a mask who may read whom."""
+"""A plain transformer encoder: pre-norm blocks over one sequence, told by a mask who may read whom.
+
+That of `detr.py` stays another: it adds places in every layer, and its weights hold query, key and value in one.
+"""
 
 import torch
 from torch import Tensor, nn

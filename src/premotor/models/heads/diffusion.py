@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Betas", "Corrupted", "Diffusion", "Prediction", "Sampler"]
+__all__ = ["Betas", "Corrupted", "Diffusion", "Prediction", "Sampler", "noise_betas", "noised"]
 
 Sampler = Literal["ddpm", "ddim"]
 Prediction = Literal["noise", "sample"]
@@ -49,7 +49,7 @@ class Diffusion(nn.Module):
         super().__init__()
         self.steps, self.sampler, self.prediction, self.clip = steps, sampler, prediction, clip
         # Share of the clean chunk's variance that is left after each step.
-        kept = torch.cumprod(1.0 - _betas(betas, steps, first, last), 0)
+        kept = torch.cumprod(1.0 - noise_betas(betas, steps, first, last), 0)
         self.register_buffer("kept", kept, persistent=False)
 
     def corrupt(self, clean: Tensor) -> Corrupted:
@@ -57,8 +57,7 @@ class Diffusion(nn.Module):
         noise = torch.randn(clean.shape, device=clean.device)
         step = torch.randint(0, self.steps, (len(clean),), device=clean.device)
         kept = self.kept[step].view(-1, *[1] * (clean.ndim - 1))
-        noisy = kept**0.5 * clean + (1 - kept) ** 0.5 * noise
-        return Corrupted(noisy, step, noise if self.prediction == "noise" else clean)
+        return Corrupted(noised(clean, noise, kept), step, noise if self.prediction == "noise" else clean)
 
     def sample(self, network: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int) -> Tensor:
         """From noise (B, H, A) to a clean chunk in `steps` evenly spaced steps; network(noisy, step (B,)) predicts."""
@@ -91,7 +90,13 @@ class Diffusion(nn.Module):
         return before**0.5 * clean + (1 - before) ** 0.5 * noise
 
 
-def _betas(kind: Betas, steps: int, first: float, last: float) -> Tensor:
+def noised(clean: Tensor, noise: Tensor, kept: Tensor) -> Tensor:
+    """The mixture in which the clean part keeps this share of the variance."""
+    return kept**0.5 * clean + (1 - kept) ** 0.5 * noise
+
+
+def noise_betas(kind: Betas, steps: int, first: float = 1e-4, last: float = 0.02) -> Tensor:
+    """(steps,) share of the variance that each step turns into noise; first and last are used by the linear ones."""
     if kind == "linear":
         return torch.linspace(first, last, steps)
     if kind == "scaled_linear":

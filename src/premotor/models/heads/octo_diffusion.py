@@ -1,7 +1,8 @@
 """Octo's action head (arXiv 2405.12213): a chunk is denoised by a small residual MLP that sees what was read out.
 
 The transformer runs once; only this head runs at each of the steps. DDPM (arXiv 2006.11239) with the cosine schedule
-(arXiv 2102.09672), noise as the prediction.
+(arXiv 2102.09672), noise as the prediction. The way back is not that of `diffusion.Diffusion`: Octo keeps the chunk in
+bounds rather than what is believed to be clean, adds a step's whole variance, and knows of dimensions that are missing.
 """
 
 import math
@@ -10,14 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["DiffusionHead", "cosine_betas"]
+from premotor.models.heads.diffusion import noise_betas, noised
 
-
-def cosine_betas(steps: int) -> Tensor:
-    """(steps,) share of the variance that each step turns into noise, float64."""
-    at = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
-    kept = torch.cos((at + 0.008) / 1.008 * math.pi / 2) ** 2
-    return (1 - kept[1:] / kept[:-1]).clamp(0, 0.999)
+__all__ = ["DiffusionHead"]
 
 
 class _Fourier(nn.Module):
@@ -65,9 +61,9 @@ class DiffusionHead(nn.Module):
         for part in (*self.when, self.into, self.out):
             nn.init.xavier_uniform_(part.weight)
             nn.init.zeros_(part.bias)
-        betas = cosine_betas(steps)
-        self.register_buffer("betas", betas.float(), persistent=False)
-        self.register_buffer("kept", (1 - betas).cumprod(0).float(), persistent=False)
+        betas = noise_betas("cosine", steps)
+        self.register_buffer("betas", betas, persistent=False)
+        self.register_buffer("kept", (1 - betas).cumprod(0), persistent=False)
 
     def forward(self, features: Tensor, noisy: Tensor, step: Tensor) -> Tensor:
         """The noise in `noisy` (..., H * A), given features (..., F) and step numbers (..., 1)."""
@@ -90,8 +86,7 @@ class DiffusionHead(nn.Module):
         features (..., F); actions and weight (..., H, A), weight 0 where there is no label; step and noise as drawn.
         """
         clean = actions.flatten(-2).clamp(-self.limit, self.limit)
-        kept = self.kept[step]
-        found = self(features, kept.sqrt() * clean + (1 - kept).sqrt() * noise, step)
+        found = self(features, noised(clean, noise, self.kept[step]), step)
         weight = weight.flatten(-2).expand_as(noise)
         return ((found - noise) ** 2 * weight).mean() / weight.mean().clamp(min=1e-5) * self.dims
 

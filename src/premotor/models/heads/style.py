@@ -7,8 +7,8 @@ training only: acting takes the prior's mean, zero (arXiv 2304.13705).
 import torch
 from torch import Tensor, nn
 
+from premotor.models.fusion.detr import DetrTransformer
 from premotor.models.fusion.positions import sequence_positions
-from premotor.models.fusion.transformer import Transformer
 
 __all__ = ["StyleEncoder", "divergence"]
 
@@ -21,7 +21,7 @@ class StyleEncoder(nn.Module):
 
     places: Tensor
 
-    def __init__(self, body: Transformer, width: int, latent: int, state: int, horizon: int, action: int) -> None:
+    def __init__(self, body: DetrTransformer, width: int, latent: int, state: int, horizon: int, action: int) -> None:
         super().__init__()
         self.body = body
         self.summary = nn.Embedding(1, width)

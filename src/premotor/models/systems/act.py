@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from premotor.models.batch import Inputs, Targets
+from premotor.models.fusion.detr import Activation, DetrTransformer
 from premotor.models.fusion.positions import picture_positions
-from premotor.models.fusion.transformer import Activation, Transformer
 from premotor.models.heads.style import StyleEncoder, divergence
 from premotor.models.vision.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from premotor.models.vision.resnet import Norm, ResNet
@@ -157,9 +157,9 @@ class Act(nn.Module):
     def _no_style(self, inputs: Inputs) -> Tensor:
         return self.out.weight.new_zeros(len(inputs.embodiment), self.config.style)
 
-    def _transformer(self, layers: int, *, end_norm: bool, cross: bool = False) -> Transformer:
+    def _transformer(self, layers: int, *, end_norm: bool, cross: bool = False) -> DetrTransformer:
         c = self.config
-        return Transformer(
+        return DetrTransformer(
             layers, c.width, c.heads, c.hidden, c.dropout,
             cross=cross, pre_norm=c.pre_norm, end_norm=end_norm, activation=c.activation,
         )  # fmt: skip

@@ -152,10 +152,10 @@ class Premotor(nn.Module):
         pointing = {name: self.pointers[name](slots[:, :REFERENCES], fine[name]) for name in c.cameras}
         found = [state]
         for said in pointing.values():
-            found += [waves(said.uv * 2 - 1).flatten(1), said.seen.sigmoid(), said.features.flatten(1)]
+            found += [_waves(said.uv * 2 - 1).flatten(1), said.seen.sigmoid(), said.features.flatten(1)]
         seen = torch.cat(found, -1)
         places = self.places(seen)
-        own = F.one_hot(inputs.embodiment, len(c.embodiments))[..., None] * waves(inputs.state).flatten(1)[:, None]
+        own = F.one_hot(inputs.embodiment, len(c.embodiments))[..., None] * _waves(inputs.state).flatten(1)[:, None]
         features = self.level(torch.cat([seen, slots.flatten(1), places.detach(), own.flatten(1)], -1))
         # The head predicts for every robot; the row's own robot is picked.
         every = self.head(features).view(len(features), c.horizon, len(c.embodiments), -1)
@@ -222,7 +222,7 @@ class Premotor(nn.Module):
         return wrong, _misnamed(said, targets.asked, targets.named, self.config.names)
 
 
-def waves(x: Tensor) -> Tensor:
+def _waves(x: Tensor) -> Tensor:
     """(..., N) values of about -1..1 -> (..., N, 9): themselves, and sines and cosines of 1 to 8 half turns.
 
     A network follows small differences of such values far more closely (Fourier features, arXiv 2006.10739).

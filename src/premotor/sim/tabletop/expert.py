@@ -75,18 +75,24 @@ def _put(view: View) -> Waypoint:
     target = _target(view)
     if view.world.is_held(name):
         spot = skills.free_spot(view, name, target, goal.objects)
-        rim = float(view.pose(target)[0][2]) + view.half_height(target)
+        # Over what stands in it already, or it would be pushed along with its container.
+        rim = max(view.top(n) for n in (target, *_placed(view)))
         aside = spot[:2] - view.pose(target)[0][:2]
         # Beside others that are in it already, the fingers close across the line to them.
         yaw = skills.facing(view, aside) if float(np.linalg.norm(aside)) > 0.005 else None
         near = 0.5 * min(view.shape(target).inside)
         return skills.carry(view, name, spot, (target, *goal.objects), rim=rim, yaw=yaw, near=near)
-    inside = [n for n in goal.objects if rests_in(view, n, target)]
+    inside = _placed(view)
     stuck = [n for n in inside if view.tool[2] < view.bottom(n) + 2 * view.half_height(n) + 0.01]
     stuck = [n for n in stuck if math.hypot(*(view.pose(n)[0] - view.tool)[:2]) < 0.03]
     if stuck:
         return skills.retreat(view, stuck[0])
     return skills.rest(view) if name in inside else skills.grasp(view, name)
+
+
+def _placed(view: View) -> list[str]:
+    """The goal's objects that are where they belong."""
+    return [name for name in view.world.episode.goal.objects if rests_in(view, name, _target(view))]
 
 
 def _stack(view: View) -> Waypoint:

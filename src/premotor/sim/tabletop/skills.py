@@ -29,8 +29,12 @@ __all__ = [
 
 _LOOSE = 0.024  # metres that the open gripper is wider than what it is about to grasp
 _TIGHT = 0.014  # the same inside a container or the drawer
-_EFFORT = 0.25  # cost of a radian that the hand is turned from its comfortable direction
+_HOLD = 0.006  # metres of a thing that the fingers must at least reach around where something keeps the palm up
+# Cost of a radian that the hand is turned away from its comfortable direction, and from where it is now. Where few
+# directions fit, the nearest is taken: a learner that cannot tell 44 degrees from 46 must not stand between two.
+_FREE, _FEW = (0.25, 0.06), (0.1, 0.2)
 _PUSHED = 0.014  # gap in metres at which a pushed thing is near enough
+_SLIDE = 0.045  # metres that the low gripper moves sideways behind a pushed thing; further, it goes over the top
 _SIDE = np.array([1.0, 1.0, 0.0])
 
 
@@ -44,7 +48,7 @@ def funnel(
     """
     aside = max(math.hypot(goal[0] - at[0], goal[1] - at[1]) for at in (view.tool, view.aim))
     turned = 0.0 if yaw is None else abs(wrap(yaw - view.yaw))
-    share = min(max((aside - exact) / 0.02, (turned - 0.15) / 0.4, 0.0), 1.0)
+    share = min(max((aside - exact) / 0.02, (turned - 0.3) / 0.4, 0.0), 1.0)
     height = goal[2] + max(over - goal[2], 0.0) * share
     missing = height - float(view.tool[2])
     free = 1.0 if aside < exact else min(max(1.0 - (missing - 0.012) / 0.02, 0.0), 1.0)
@@ -65,8 +69,8 @@ def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
     goal = position + _aside(view, yaw, width, slack * (0.006 if tight else 0.009))
     top = view.top(name)
     goal[2] = max(view.bottom(name) + at, hand.below + 0.0035, top - hand.palm[0] + 0.006)
-    if tight:
-        goal[2] = max(goal[2], DRAWER.height - hand.palm[0] + 0.003)
+    free = (DRAWER.height if tight else _roof(view, name, yaw)) - hand.palm[0] + 0.003
+    goal[2] = max(goal[2], free if tight else min(free, _highest(view, name)))
     over = max(top + 0.012, view.clearance(position, (name,))) + hand.below
     off = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
     low = float(view.tool[2] - goal[2])
@@ -106,18 +110,26 @@ def grasp_yaw(view: View, name: str, width: float, exclude: tuple[str, ...] = ()
         options = [math.radians(k) for k in range(-180, 180, 15)]
         if view.hand.fixed is not None:
             options = [view.bearing_of(position) + turn for turn in options]
-    bearing = view.bearing_of(position)
+    ahead = view.bearing_of(position)
+    now = wrap(view.yaw - view.bearing)
+    comfort, stay = _FREE if len(options) > 4 else _FEW
+
+    def effort(yaw: float) -> float:
+        turn = wrap(yaw - ahead)
+        return comfort * abs(turn) + stay * abs(turn - now)
+
     best, least = 0.0, math.inf
-    for yaw in sorted((wrap(option) for option in options), key=lambda yaw: abs(wrap(yaw - bearing))):
-        if _EFFORT * abs(wrap(yaw - bearing)) >= least:
-            break  # those that follow are turned further still
-        cost = _cost(view, (name, *exclude), position, yaw, width)
+    for yaw in sorted((wrap(option) for option in options), key=effort):
+        if effort(yaw) >= least:
+            break  # those that follow are more effort still
+        cost = effort(yaw) + _crowding(view, (name, *exclude), position, yaw, width)
         if cost < least:
             best, least = yaw, cost
     return best
 
 
-def _cost(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: float, width: float) -> float:
+def _crowding(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: float, width: float) -> float:
+    """How much would be in the way of fingers and palm around a thing of that width; past the wrist's limits, 100."""
     turn = wrap(yaw - view.bearing_of(position))
     low, high = view.hand.turns
     if not low <= turn <= high:
@@ -129,22 +141,40 @@ def _cost(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: float
         fingers = position[:2] + np.array([[-out], [out]]) * closing
     else:
         fingers = position[:2] + np.array([[-(width / 2 + 0.009 + hand.finger / 2)], [2 * out - width / 2]]) * closing
-    inside = tuple(t.name for t in view.world.episode.things if _holds(view, t.name, position))
-    gaps, _ = view.gaps(fingers, (*exclude, *inside))
-    crowding = float(np.maximum(0.013 - gaps, 0.0).sum()) * 100.0
-    crowding += _palm_cost(view, position, closing, (*exclude, *inside))
+    # Reaching around the top alone keeps the palm clear of most things; it is the second choice.
+    high_up = np.array([*position[:2], max(float(position[2]), _highest(view, exclude[0]))])
+    exclude = (*exclude, *_around(view, position))
+    crowding = float(np.maximum(0.013 - view.gaps(fingers, exclude)[0], 0.0).sum()) * 100.0
+    crowding += 0.1 * _palm_cost(view, position, closing, exclude) + _palm_cost(view, high_up, closing, exclude)
     if "drawer" in exclude:  # inside it, there is room for the fingers along y only
         crowding += 2.0 * abs(math.sin(yaw))
-    return crowding + _EFFORT * abs(turn) + 0.06 * abs(wrap(yaw - view.yaw))
+    return crowding
 
 
 def _palm_cost(view: View, position: FloatArray, closing: FloatArray, exclude: tuple[str, ...]) -> float:
     """How far the palm of a hand at `position` would be in the way of things that reach up to it."""
-    lift, reach, half = view.hand.palm
+    lift, _, half = view.hand.palm
+    gaps, heights = _under_palm(view, position, closing, exclude)
+    tall = heights > float(position[2]) + lift - 0.005
+    return float((np.maximum(half + 0.006 - gaps, 0.0) * tall).sum()) * 60.0
+
+
+def _roof(view: View, name: str, yaw: float) -> float:
+    """Height of the highest thing that the palm would come down on while the fingers reach for `name`."""
+    position = view.pose(name)[0]
+    closing = np.array([math.sin(yaw), -math.cos(yaw)])
+    gaps, heights = _under_palm(view, position, closing, (name, *_around(view, position)))
+    return float(heights[gaps < view.hand.palm[2] + 0.012].max(initial=0.0))
+
+
+def _under_palm(
+    view: View, position: FloatArray, closing: FloatArray, exclude: tuple[str, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Distances (K,) of obstacles to the middle line of a palm over `position`, and their heights (K,)."""
+    _, reach, half = view.hand.palm
     span = position[:2] + np.linspace(half - reach, reach - half, 9)[:, None] * closing
     gaps, heights = view.gaps(span, exclude)
-    tall = heights > float(position[2]) + lift - 0.005
-    return float((np.maximum(half + 0.006 - gaps.min(axis=1), 0.0) * tall).sum()) * 60.0
+    return gaps.min(axis=1), heights
 
 
 def carry_yaw(view: View, goal: FloatArray, exclude: tuple[str, ...]) -> float | None:
@@ -163,11 +193,21 @@ def carry_yaw(view: View, goal: FloatArray, exclude: tuple[str, ...]) -> float |
     return min(options, key=lambda yaw: cost(yaw) + 0.1 * abs(yaw - view.yaw))
 
 
-def _holds(view: View, container: str, position: FloatArray) -> bool:
-    """Whether something at `position` is over the inside of the thing `container`."""
-    inside = view.shape(container).inside
-    away = view.pose(container)[0] - position
-    return inside[0] > 0 and math.hypot(away[0], away[1]) < max(inside)
+def _highest(view: View, name: str) -> float:
+    """Height of the tool from which the fingers still hold a thing; a round one only from its middle down."""
+    round_side = view.lies(name) or view.world.thing(name).kind == "ball"
+    return view.top(name) + view.hand.below - (view.half_height(name) + 0.003 if round_side else _HOLD)
+
+
+def _around(view: View, position: FloatArray) -> tuple[str, ...]:
+    """Names of the containers over whose inside `position` is."""
+
+    def holds(container: str) -> bool:
+        inside = view.shape(container).inside
+        away = view.pose(container)[0] - position
+        return inside[0] > 0 and math.hypot(away[0], away[1]) < max(inside)
+
+    return tuple(thing.name for thing in view.world.episode.things if holds(thing.name))
 
 
 def hold_up(view: View, name: str, height: float = 0.11) -> Waypoint:
@@ -301,14 +341,16 @@ def push(view: View, name: str, target: str) -> Waypoint:
         near = view.tool[2] < height + 0.012 and -touch - 0.010 < along < 0.0 and abs(beside) < radius
         away = np.array([*(view.tool - 0.03 * ahead)[:2], height])
         return Waypoint(position=away, yaw=yaw, gripper=0.0, speed=0.15) if near else rest(view)
-    if view.tool[2] < height + 0.01 and along < -touch + 0.008 and abs(beside) < 0.012:
+    if view.tool[2] < height + 0.01 and along < -touch + 0.008 and abs(beside) < max(0.012, 0.3 * radius):
         step = min(gap - _PUSHED + 0.012, 0.06)
         where = view.tool + ahead * step - across * min(max(2.0 * beside, -0.02), 0.02)
         return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.12)
     behind = position - ahead * (touch + 0.014)
+    if view.tool[2] < height + 0.02 and along < -touch + 0.008 and abs(beside) < _SLIDE:
+        return Waypoint(position=np.array([behind[0], behind[1], height]), yaw=yaw, gripper=0.0, speed=0.15)
     top = view.top(name)
     over = max(top + 0.012, view.clearance(behind, (name,))) + hand.below
-    return funnel(view, np.array([behind[0], behind[1], height]), over, yaw, 0.0, exact=0.006)
+    return funnel(view, np.array([behind[0], behind[1], height]), over, yaw, 0.0, exact=0.01)
 
 
 def _pushing(
@@ -343,8 +385,9 @@ def facing(view: View, ahead: FloatArray) -> float:
     options = [wrap(angle + k * math.pi) for k in range(2)]
 
     def effort(yaw: float) -> float:
+        # A little beyond the limit is better than half a turn, and keeps the choice from flapping.
         turn = wrap(yaw - bearing)
-        return abs(turn) + (0.0 if low <= turn <= high else 100.0) + 0.1 * abs(wrap(yaw - view.yaw))
+        return abs(turn) + 10.0 * max(low - turn, turn - high, 0.0) + 0.1 * abs(wrap(yaw - view.yaw))
 
     return min(options, key=effort)
 

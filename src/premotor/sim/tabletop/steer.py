@@ -115,7 +115,10 @@ class Steer:
         else:
             wanted = yaw + wrap(self._bearing(following) - self._bearing(position))
         most = _TURN[self.arm.name]
-        rate = float(np.clip(_NEAR * wrap(wanted - yaw) / self._period, -most, most))
+        # The way round that the wrist can go, which may be the longer one.
+        ahead = self._bearing(position) if self.arm.spec.action.frame == "joint" else 0.0
+        left = wrap(wanted - ahead) - wrap(yaw - ahead)
+        rate = float(np.clip(_NEAR * left / self._period, -most, most))
         return yaw + float(np.clip(rate, spin - _TURN_CHANGE, spin + _TURN_CHANGE)) * self._period
 
     def _bearing(self, position: FloatArray) -> float:

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Activation", "Transformer"]
+__all__ = ["Activation", "DetrTransformer"]
 
 Activation = Literal["relu", "gelu"]
 
@@ -65,7 +65,7 @@ class _Layer(nn.Module):
         return norm(x + self.dropout(part(x)))
 
 
-class Transformer(nn.Module):
+class DetrTransformer(nn.Module):
     """A stack of layers: tokens (B, N, D) -> (B, N, D), reading a memory (B, M, D) when made with cross=True.
 
     end_norm: normalise what comes out; a pre-norm stack needs it.

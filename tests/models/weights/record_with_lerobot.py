@@ -1,6 +1,6 @@
 """Record what LeRobot's policies compute, for tests to compare with. In its own environment:
 
-    python tests/models/record_with_lerobot.py FOLDER ...
+    python tests/models/weights/record_with_lerobot.py FOLDER ...
 
 Each folder holds a config.json; golden.npz and shapes.json are written beside it.
 
