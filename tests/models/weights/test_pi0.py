@@ -105,11 +105,11 @@ def test_openpi_s_weights_act_and_learn_as_there(name: str) -> None:
     golden, policy = recorded(name), openpi(name, antialias=False)
     inputs = openpi_inputs(golden)
     for camera in CAMERAS:
-        assert gap(policy.picture(inputs.images[camera]), golden[f"out/image/{camera}"]) < 1e-6
-    tokens, real = policy.tokens(inputs)
+        assert gap(policy.vlm.picture(inputs.images[camera]), golden[f"out/image/{camera}"]) < 1e-6
+    tokens, real = policy.vlm.tokens(inputs)
     assert torch.equal(real, golden["out/prefix_pad_mask"])
     assert gap(tokens[real], golden["out/prefix_embs"][real]) < 1e-5
-    prefix = policy.read(inputs)
+    prefix = policy.vlm(inputs)
     for index, layer in enumerate(prefix.past):
         for kind, ours in zip("kv", layer, strict=True):
             theirs = golden[f"out/prefix_cache/{kind}_{index}"]
@@ -128,7 +128,7 @@ def test_pictures_are_smoothed_as_in_training_unless_told_otherwise(name: str) -
     golden, policy = recorded(name), load_openpi(GOLDEN / name, vision_heads=4, horizon=6)
     inputs = openpi_inputs(golden)
     for camera in CAMERAS:
-        assert gap(policy.picture(inputs.images[camera]), golden[f"jax/image/{camera}"]) < 1e-6
+        assert gap(policy.vlm.picture(inputs.images[camera]), golden[f"jax/image/{camera}"]) < 1e-6
     with replayed([golden["in/noise"]]):
         actions = policy.sample(inputs)
     # JAX and PyTorch themselves are 3e-5 apart; without smoothing it would be 1e-2 at least.

@@ -11,8 +11,7 @@ not taught. With `text_width`, features of a frozen text encoder stand in for wo
 is told in 256 words of their own: that is ours, to train without a pretrained VLM.
 """
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -21,62 +20,29 @@ from torch.nn import functional as F
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, Targets
-from premotor.models.fusion.decoder import DecoderConfig, Past
+from premotor.models.fusion.decoder import DecoderConfig
 from premotor.models.fusion.masks import Group, block_mask
-from premotor.models.heads.bins import Bins
 from premotor.models.heads.flow import Flow, time_features
-from premotor.models.vision.letterbox import letterbox
-from premotor.models.vision.siglip import SigLip
+from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix
 
-__all__ = ["Pi0", "Pi0Config", "Pi05Config", "Prefix"]
-
-# Of pi0.5's state, normalised by quantiles.
-_BINS = Bins.uniform(256)
-
-
-@dataclass(frozen=True, slots=True)
-class Prefix:
-    """What the VLM left behind: keys and values of each layer, and which of its tokens (B, P) are real."""
-
-    past: Past
-    real: Tensor
+__all__ = ["Pi0", "Pi0Config", "Pi05Config"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pi0Config:
-    """Sizes; the defaults are the published ones.
+class Pi0Config(PaliGemmaConfig):
+    """Sizes; the defaults are the published ones. See PaliGemmaConfig for the others.
 
     adaptive: pi0.5. dims: numbers in a state and in an action of the weights, those of a robot padded with zeros.
-    words: of fake inputs, any number will do. text_width: see the module; `vocabulary` is unused then.
-    antialias: smooth pictures that shrink, as the published weights were trained; openpi's PyTorch code and LeRobot
-    do not. padded_loss: padding counts in the loss, as in openpi, so that denoising keeps it as training had it;
-    LeRobot leaves it out. shortest, longest: periods that time is told in.
+    padded_loss: padding counts in the loss, as in openpi, so that denoising keeps it as training had it; LeRobot
+    leaves it out. shortest, longest: periods that time is told in.
     """
 
     adaptive: bool = False
-    cameras: tuple[str, ...] = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
-    state_dim: int = 32
     action_dim: int = 32
     dims: int = 32
     horizon: int = 50
-    words: int = 48
-    vocabulary: int = 257152
-    text_width: int = 0
-    image_size: int = 224
-    antialias: bool = True
-    patch: int = 14
-    vision_width: int = 1152
-    vision_layers: int = 27
-    vision_heads: int = 16
-    vision_mlp: int = 4304
-    width: int = 2048
-    mlp: int = 16384
     expert_width: int = 1024
     expert_mlp: int = 4096
-    layers: int = 18
-    heads: int = 8
-    kv_heads: int = 1
-    head_width: int = 256
     steps: int = 10
     shortest: float = 4e-3
     longest: float = 4.0
@@ -91,7 +57,8 @@ class Pi0Config:
     def nano(cls) -> Self:
         """A size that a laptop trains from nothing, with words from a frozen text encoder."""
         return cls(
-            cameras=("front", "wrist"), state_dim=17, action_dim=7, dims=17, horizon=12, words=16, text_width=384,
+            cameras=("front", "wrist"), state_dim=17, action_dim=7, dims=17, horizon=12, words=16,
+            vocabulary=0, text_width=384,
             image_size=128, patch=16, vision_width=128, vision_layers=4, vision_heads=4, vision_mlp=384,
             width=192, mlp=512, expert_width=128, expert_mlp=384, layers=4, heads=4, kv_heads=1, head_width=48,
         )  # fmt: skip
@@ -108,31 +75,6 @@ class Pi0Config:
     def build(self) -> "Pi0":
         """Make the policy with fresh weights."""
         return Pi0(self)
-
-    def decoder(self, *, expert: bool) -> DecoderConfig:
-        """Sizes of the VLM's decoder or the expert's."""
-        return DecoderConfig(
-            width=self.expert_width if expert else self.width,
-            layers=self.layers,
-            mlp=self.expert_mlp if expert else self.mlp,
-            heads=self.heads,
-            kv_heads=self.kv_heads,
-            head_width=self.head_width,
-            told=self.expert_width if expert and self.adaptive else 0,
-        )
-
-    def fake_inputs(self, batch: int) -> Inputs:
-        """Random inputs of the right shapes, for tests and timing."""
-        size = (self.image_size, self.image_size)
-        inputs = Inputs.fake(
-            batch,
-            cameras=dict.fromkeys(self.cameras, size),
-            words=(self.words, self.text_width),
-            state=self.state_dim,
-        )
-        if self.text_width:
-            return inputs
-        return replace(inputs, words=torch.randint(self.vocabulary, (batch, self.words)))
 
     def fake_targets(self, batch: int) -> Targets:
         """Random targets of the right shapes."""
@@ -157,13 +99,19 @@ class Pi0(nn.Module):
         if max(c.state_dim, c.action_dim) > c.dims:
             raise SpecMismatch(f"state {c.state_dim} and action {c.action_dim} must fit into {c.dims} dimensions")
         self.flow = Flow(noise_at=1, steps=c.steps)
-        self.eye = SigLip(c.image_size, c.patch, c.vision_width, c.vision_layers, c.vision_heads, c.vision_mlp)
-        self.seen = nn.Linear(c.vision_width, c.width)
-        self.word = nn.Linear(c.text_width, c.width) if c.text_width else nn.Embedding(c.vocabulary, c.width)
-        self.vlm = c.decoder(expert=False).build()
-        for weight in self.vlm.unread():
+        # pi0.5 tells the state in words, by id as part of the instruction where the VLM has words of its own.
+        self.vlm = PaliGemma(c, numbers=c.adaptive and not c.vocabulary)
+        for weight in self.vlm.decoder.unread():
             weight.requires_grad_(False)
-        self.expert = c.decoder(expert=True).build()
+        self.expert = DecoderConfig(
+            width=c.expert_width,
+            layers=c.layers,
+            mlp=c.expert_mlp,
+            heads=c.heads,
+            kv_heads=c.kv_heads,
+            head_width=c.head_width,
+            told=c.expert_width if c.adaptive else 0,
+        ).build()
         self.action_in = nn.Linear(c.dims, c.expert_width)
         self.action_out = nn.Linear(c.expert_width, c.dims)
         # pi0 mixes time into each action, pi0.5 prepares it for the norms.
@@ -171,37 +119,6 @@ class Pi0(nn.Module):
         self.time_out = nn.Linear(c.expert_width, c.expert_width)
         if not c.adaptive:
             self.state = nn.Linear(c.dims, c.expert_width)
-        elif c.text_width:
-            self.number = nn.Embedding(_BINS.count, c.width)
-
-    def tokens(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        """(B, P, D) pictures, then words, and which of them (B, P) are real. A camera that is missing has none."""
-        c, found = self.config, list[tuple[Tensor, Tensor]]()
-        for camera in c.cameras:
-            if camera in inputs.images:
-                tokens = self.seen(self.eye(self.picture(inputs.images[camera])))
-                has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
-                found.append((tokens, has[:, None].expand(tokens.shape[:2])))
-        # Gemma is used to words that are as long as its width is wide; pictures come as they are.
-        words = self.word(inputs.words)
-        found.append((words if c.text_width else words * math.sqrt(c.width), inputs.words_mask))
-        if c.adaptive and c.text_width:
-            numbers = self.number(_BINS.encode(inputs.state))
-            found.append((numbers, torch.ones_like(numbers[..., 0], dtype=torch.bool)))
-        tokens, real = zip(*found, strict=True)
-        return torch.cat(tokens, 1), torch.cat(real, 1)
-
-    def picture(self, image: Tensor) -> Tensor:
-        """(B, H, W, 3) in 0..255 -> (B, 3, S, S) in -1..1."""
-        c = self.config
-        pixels = image.permute(0, 3, 1, 2).to(self.seen.weight.dtype)
-        return letterbox(pixels, c.image_size, fill=0.0, antialias=c.antialias) / 127.5 - 1
-
-    def read(self, inputs: Inputs) -> Prefix:
-        """Run the VLM once."""
-        tokens, real = self.tokens(inputs)
-        # Nobody reads the padding, so it does not matter what padding reads.
-        return Prefix(self.vlm.remember(tokens, real[:, None, None], real.cumsum(1) - 1), real)
 
     def velocity(self, prefix: Prefix, state: Tensor, actions: Tensor, time: Tensor) -> Tensor:
         """(B, H, dims) which way the actions (B, H, dims) move at times (B,)."""
@@ -216,7 +133,7 @@ class Pi0(nn.Module):
         count, before = tokens.shape[1], prefix.real.shape[1]
         mask = self._reads(before, count - c.horizon).to(tokens.device)[-count:].expand(len(tokens), 1, -1, -1)
         real = F.pad(prefix.real, (0, count), value=True)
-        places = prefix.real.sum(1, keepdim=True) + torch.arange(count, device=tokens.device)
+        places = prefix.places + torch.arange(count, device=tokens.device)
         read, _ = self.expert(tokens, mask & real[:, None, None], places, told=told, past=prefix.past)
         return self.action_out(read[:, -c.horizon :])
 
@@ -230,14 +147,14 @@ class Pi0(nn.Module):
             weight = targets.weight.amax(-1, keepdim=True).expand_as(actions)
         time, noise = self.flow.draw_time(len(actions), actions.device), torch.randn_like(actions)
         x, wanted = self.flow.between(actions, noise, time)
-        error = (self.velocity(self.read(inputs), inputs.state, x, time) - wanted).square() * weight
+        error = (self.velocity(self.vlm(inputs), inputs.state, x, time) - wanted).square() * weight
         total = error.sum() / weight.sum().clamp(min=1.0)
         return total, {"loss": float(total.detach())}
 
     @torch.inference_mode()
     def sample(self, inputs: Inputs) -> Tensor:
         """(B, H, A) normalised actions."""
-        prefix, c = self.read(inputs), self.config
+        prefix, c = self.vlm(inputs), self.config
         noise = torch.randn(len(prefix.real), c.horizon, c.dims, device=prefix.real.device)
         chunk = self.flow.walk(noise, lambda x, time: self.velocity(prefix, inputs.state, x, time))
         return chunk[..., : c.action_dim]
