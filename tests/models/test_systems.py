@@ -15,6 +15,7 @@ SIZES = [
     ("diffusion_policy", "published", 263), ("diffusion_policy", "nano", 7.6),
     ("octo", "published", 27), ("octo", "published_base", 92.8), ("octo", "nano", 4.25),
     ("pi0", "published", 3238), ("pi0", "nano", 3.3), ("pi05", "published", 3353), ("pi05", "nano", 3.79),
+    ("pi0_fast", "published", 2923), ("pi0_fast", "nano", 2.66),
 ]  # fmt: skip
 
 

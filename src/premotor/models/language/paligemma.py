@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs
@@ -117,16 +118,23 @@ class PaliGemma(nn.Module):
 
     def embed(self, ids: Tensor) -> Tensor:
         """(B, L) ids of words -> (B, L, D)."""
-        if self.word is None or ids.is_floating_point():
-            raise SpecMismatch(
-                f"words of type {ids.dtype} for a VLM with {self.config.vocabulary} words of its own; "
-                "give ids to one that has words, features to one with text_width"
-            )
+        if ids.is_floating_point():
+            raise SpecMismatch(f"words came as features {tuple(ids.shape)}; without text_width, ids are read")
         # Gemma is used to words that are longer than pictures, which come as they are.
-        return self.word(ids) * math.sqrt(self.config.width)
+        return self._own_words(ids) * math.sqrt(self.config.width)
+
+    def score(self, features: Tensor) -> Tensor:
+        """(..., D) -> (..., V) how likely each word comes next, by the weights that words are read with."""
+        return F.linear(features, self._own_words.weight)
 
     def picture(self, image: Tensor) -> Tensor:
         """(B, H, W, 3) in 0..255 -> (B, 3, S, S) in -1..1."""
         c = self.config
         pixels = image.permute(0, 3, 1, 2).to(self.seen.weight.dtype)
         return letterbox(pixels, c.image_size, fill=0.0, antialias=c.antialias) / 127.5 - 1
+
+    @property
+    def _own_words(self) -> nn.Embedding:
+        if self.word is None:
+            raise SpecMismatch("this VLM has no words of its own (vocabulary 0): it reads features, and says nothing")
+        return self.word
