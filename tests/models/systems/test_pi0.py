@@ -97,6 +97,16 @@ def test_an_action_expert_leaves_the_vlm_s_features_alone() -> None:
     assert unread == {id(weight) for weight in policy.parameters() if not weight.requires_grad}
 
 
+@pytest.mark.parametrize("kind", [Pi0Config, Pi05Config])
+def test_weights_of_half_the_size_act_nearly_the_same(kind: Any) -> None:
+    config = kind.toy()
+    policy, inputs = config.build(), config.fake_inputs(2)
+    whole = act(policy, inputs)
+    half = act(policy.bfloat16(), inputs)
+    assert half.dtype == whole.dtype
+    assert torch.allclose(whole, half, atol=0.05)
+
+
 def test_misfits_are_refused() -> None:
     with pytest.raises(SpecMismatch, match="do not fit into 9 and 8"):
         replace(Pi0Config.toy(), action_dim=9).build()

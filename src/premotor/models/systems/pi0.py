@@ -128,19 +128,23 @@ class Pi0(nn.Module):
     def velocity(self, prefix: Prefix, state: Tensor, actions: Tensor, time: Tensor) -> Tensor:
         """(B, H, R) which way the actions (B, H, R), padded, move at times (B,)."""
         c = self.config
-        tokens, told = self.action_in(actions), None
-        when = time_features(time, c.expert_width, shortest=c.shortest, longest=c.longest).to(tokens.dtype)
+        # Only what is denoised stays precise, whatever the type of the weights.
+        kind = self.action_in.weight.dtype
+        tokens, told = self.action_in(actions.to(kind)), None
+        when = time_features(time, c.expert_width, shortest=c.shortest, longest=c.longest).to(kind)
         if c.adaptive:
             told = F.silu(self.time_out(F.silu(self.time_in(when))))[:, None]
         else:
             mixed = self.time_in(torch.cat([tokens, when[:, None].expand_as(tokens)], -1))
-            tokens = torch.cat([self.state(_padded(state, c.state_room))[:, None], self.time_out(F.silu(mixed))], 1)
+            tokens = torch.cat(
+                [self.state(_padded(state, c.state_room).to(kind))[:, None], self.time_out(F.silu(mixed))], 1
+            )
         count, before = tokens.shape[1], prefix.real.shape[1]
         mask = self._reads(before, count - c.horizon).to(tokens.device)[-count:].expand(len(tokens), 1, -1, -1)
         real = F.pad(prefix.real, (0, count), value=True)
         places = prefix.places + torch.arange(count, device=tokens.device)
         read, _ = self.expert(tokens, mask & real[:, None, None], places, told=told, past=prefix.past)
-        return self.action_out(read[:, -c.horizon :])
+        return self.action_out(read[:, -c.horizon :]).to(actions.dtype)
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
