@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check train bench results format lock
+.PHONY: help demo test check check-lerobot train bench results format lock
 
 PYTHON ?= python3
 ARGS ?=
@@ -18,8 +18,8 @@ export MUJOCO_GL ?= egl
 endif
 
 help: ## list these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | \
-		while IFS='|' read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
+		while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 $(READY): requirements.lock pyproject.toml tools/bootstrap.py tools/check_gl.py
 	@$(PYTHON) tools/bootstrap.py
@@ -42,6 +42,16 @@ check: $(READY) ## format, lint, strict types, import contract: the same as CI
 	step types $(BIN)/mypy $(CHECKED); \
 	step "import contract" $(BIN)/lint-imports; \
 	if (( $${#failed[@]} )); then echo "premotor: failed: $${failed[*]##*/}"; exit 1; fi
+
+# LeRobot wants another torch than ours, so it has an environment of its own; LEROBOT=<its python> takes one there is.
+LEROBOT ?= .venv-lerobot/bin/python
+.venv-lerobot/bin/python:
+	@echo "premotor: installing LeRobot beside, in .venv-lerobot"
+	@$(PYTHON) -m venv .venv-lerobot
+	@.venv-lerobot/bin/pip install -q lerobot==0.6.1
+
+check-lerobot: $(READY) $(LEROBOT) ## let LeRobot read our datasets and read LeRobot's here
+	@$(BIN)/python tests/data/check_with_lerobot.py $(LEROBOT)
 
 format: $(READY) ## rewrite the code in the house format, with safe lint fixes
 	@$(BIN)/ruff check --fix .
