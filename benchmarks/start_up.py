@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def row(figure: str, times: Sequence[float], target: str) -> dict[str, Any]:
     return {"figure": figure, "value": value, "unit": "s", "n": len(times), "target": target}
 
 
-def kept(out: Path) -> list[Mapping[str, Any]]:
+def kept(out: Path) -> list[dict[str, Any]]:
     """The figure of `make demo` in the report that is there, if any."""
     if not out.is_file():
         return []

@@ -29,10 +29,10 @@ def tabletop() -> Recipe:
         Round(episodes=60, learner=False, until=3500),
         Round(episodes=20, learner=True, until=5200),
         Round(episodes=20, learner=True, until=7500),
-        Round(episodes=20, learner=True, until=10000),
-        Round(episodes=16, learner=True, until=13000),
+        Round(episodes=24, learner=True, until=10000),
+        Round(episodes=24, learner=True, until=14500),
     )
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=13000, rate=8e-4))
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=14500, rate=8e-4))
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {"tabletop": tabletop, "tiny": tiny}

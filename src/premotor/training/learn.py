@@ -140,6 +140,7 @@ class Learner:
         for inputs, targets in batches.ahead(self.step, until):
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate(self.step)
+            torch.manual_seed((self.config.seed << 32) + self.step)  # what is drawn inside, a resumed run draws too
             loss, parts = self.system.loss(inputs, targets)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(self.system.parameters(), self.config.clip)
