@@ -5,10 +5,11 @@ chunk of actions; its tokens read what the VLM's left behind in each layer, and 
 the state to the expert as a token and mixes the time into the actions; pi0.5 has the state among the words and lets
 the time set the expert's norms.
 
-Faithful: every number, with openpi's or LeRobot's weights (models/weights/pi0.py). Not here: augmentation, and of
-pi0.5's recipe the subtask in words and the FAST tokens that came first; the weights that only these need are held and
-not taught. With `text_width`, features of a frozen text encoder stand in for words of the VLM's own, and pi0.5's state
-is told in 256 words of their own: that is ours, to train without a pretrained VLM.
+Faithful: every number, with openpi's or LeRobot's weights (models/weights/pi0.py). Not so: what has no label, such as
+rows past the end of an episode, is not learned here. Not here: augmentation, and of pi0.5's recipe the subtask in words
+and the FAST tokens that came first; the weights that only these need are held and not taught. With `text_width`,
+features of a frozen text encoder stand in for words of the VLM's own, and pi0.5's state is told in 256 words made for
+it: that is ours, to train without a pretrained VLM.
 """
 
 from dataclasses import dataclass
@@ -136,11 +137,10 @@ class Pi0(nn.Module):
             told = F.silu(self.time_out(F.silu(self.time_in(when))))[:, None]
         else:
             mixed = self.time_in(torch.cat([tokens, when[:, None].expand_as(tokens)], -1))
-            tokens = torch.cat(
-                [self.state(_padded(state, c.state_room).to(kind))[:, None], self.time_out(F.silu(mixed))], 1
-            )
+            first = self.state(_padded(state, c.state_room).to(kind))
+            tokens = torch.cat([first[:, None], self.time_out(F.silu(mixed))], 1)
         count, before = tokens.shape[1], prefix.real.shape[1]
-        mask = self._reads(before, count - c.horizon).to(tokens.device)[-count:].expand(len(tokens), 1, -1, -1)
+        mask = self._reads(before, count - c.horizon).to(tokens.device)[-count:]
         real = F.pad(prefix.real, (0, count), value=True)
         places = prefix.places + torch.arange(count, device=tokens.device)
         read, _ = self.expert(tokens, mask & real[:, None, None], places, told=told, past=prefix.past)
