@@ -15,7 +15,7 @@ def replayed(recorded: Iterable[Tensor]) -> Iterator[None]:
     """The recorded draws in place of random ones, all of them and in order."""
     draws = iter(recorded)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("randn", "randn_like", "randint"):
+        for name in ("rand", "randn", "randn_like", "randint"):
             patch.setattr(torch, name, lambda *_, **__: next(draws))
         yield
     assert next(draws, None) is None, "a draw was not used"

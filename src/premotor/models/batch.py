@@ -15,7 +15,8 @@ class Inputs:
     """One batch of observations.
 
     images: camera -> (B, H, W, 3) in 0..255, uint8 (floating point when augmented).
-    words: (B, L, T) text features; words_mask: (B, L) True where real.
+    words: (B, L, T) text features, or (B, L) ids for systems that embed words themselves; words_mask: (B, L) True where
+    real.
     state: (B, S) normalised, zero-padded to the widest embodiment. embodiment: (B,) index.
 
     For systems that read more; the others see nothing of it:

@@ -12,6 +12,9 @@ SYSTEMS = {
     "act": "premotor.models.systems.act:ActConfig",
     "diffusion_policy": "premotor.models.systems.diffusion_policy:DiffusionPolicyConfig",
     "octo": "premotor.models.systems.octo:OctoConfig",
+    "pi0": "premotor.models.systems.pi0:Pi0Config",
+    "pi05": "premotor.models.systems.pi0:Pi05Config",
+    "pi0_fast": "premotor.models.systems.pi0_fast:Pi0FastConfig",
     "premotor": "premotor.models.systems.premotor:PremotorConfig",
 }
 

@@ -15,13 +15,16 @@ _TOKENIZER, _PROCESSOR = "tokenizer.json", "processor_config.json"
 
 def load_fast(folder: Path) -> FastCodec:
     """The codec in `folder`; raises WeightsError when a file or an entry is missing or damaged."""
-    for name in (_TOKENIZER, _PROCESSOR):
-        if not (folder / name).is_file():
-            raise WeightsError(f"FAST codec {folder}: {name} is missing; restore the folder")
+    # Newer versions of transformers keep the tokenizer in a folder of its own.
+    inner = folder / "bpe_tokenizer" / _TOKENIZER
+    tokenizer = inner if inner.is_file() else folder / _TOKENIZER
+    for file in (tokenizer, folder / _PROCESSOR):
+        if not file.is_file():
+            raise WeightsError(f"FAST codec {folder}: {file.name} is missing; restore the folder")
     try:
         numbers = json.loads((folder / _PROCESSOR).read_text())
         codec = FastCodec(
-            tokenizer=Tokenizer.from_file(str(folder / _TOKENIZER)),
+            tokenizer=Tokenizer.from_file(str(tokenizer)),
             scale=float(numbers["scale"]),
             lowest=int(numbers["min_token"]),
             horizon=_optional(numbers.get("time_horizon")),

@@ -1,0 +1,168 @@
+"""The decoder that today's language models share: rotary places, fewer heads for keys than for queries, a gated MLP.
+
+Two streams with one attention, such as an action expert beside a language model, are two decoders with heads alike:
+the first reads only its own tokens, so it goes first, and the second is handed its keys and values as `past`. That is
+the same arithmetic as running both together, and when acting, the past is computed once and read at every step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Decoder", "DecoderConfig", "Past"]
+
+# Keys and values of each layer, both (B, K, T, W).
+Past = Sequence[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderConfig:
+    """Sizes; what is not one is Gemma's unless changed.
+
+    near_one: norms hold how far their factors are from 1, else the factors. told: width of a condition that sets the
+    factors instead, 0 where there is none. bias: queries, keys and values have one. base: of the rotary angles.
+    """
+
+    width: int
+    layers: int
+    mlp: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    near_one: bool = True
+    told: int = 0
+    bias: bool = False
+    activation: Literal["gelu", "silu"] = "gelu"
+    base: float = 10000.0
+    eps: float = 1e-6
+
+    def build(self) -> "Decoder":
+        """Make the decoder with fresh weights."""
+        return Decoder(self)
+
+
+class Decoder(nn.Module):
+    """x (B, T, D) -> (B, T, D), and what later tokens need of it.
+
+    mask: (B or 1, 1, T, P + T) True where the row may read the column, the P tokens of the past first; every row must
+    read something. places: (B or 1, T). told: (B, 1 or T, C).
+    """
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
+        self.norm = _Norm(config)
+
+    def forward(
+        self, x: Tensor, mask: Tensor, places: Tensor, *, told: Tensor | None = None, past: Past | None = None
+    ) -> tuple[Tensor, Past]:
+        """Features, and the past with these tokens added; see the class for shapes."""
+        angles, read = self._angles(places), []
+        for index, block in enumerate(self.blocks):
+            x, kept = block(x, mask, angles, told, None if past is None else past[index])
+            read.append(kept)
+        return self.norm(x, told)[0], read
+
+    def remember(self, x: Tensor, mask: Tensor, places: Tensor) -> Past:
+        """What later tokens need of these and no more: what only makes features in the last layer is left out."""
+        angles, read = self._angles(places), []
+        for block in self.blocks[:-1]:
+            x, kept = block(x, mask, angles, None, None)
+            read.append(kept)
+        return [*read, self._last.keep(self._last.before_read(x, None)[0], angles)]
+
+    def unread(self) -> list[nn.Parameter]:
+        """The weights that `remember` leaves out."""
+        last = self._last
+        parts = (last.query, last.out, last.before_think, last.gate, last.widen, last.narrow, self.norm)
+        return [weight for part in parts for weight in part.parameters()]
+
+    @property
+    def _last(self) -> "_Block":
+        return cast(_Block, self.blocks[-1])
+
+    def _angles(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine, each (B, 1, T, W / 2)."""
+        width = self.config.head_width
+        steps = torch.arange(0, width, 2, dtype=torch.float32, device=places.device) / width
+        angles = places[:, None, :, None].float() * self.config.base**-steps
+        return angles.cos(), angles.sin()
+
+
+class _Norm(nn.Module):
+    """Divides by the root of the mean square; gives back, too, how much of what follows is added to the residual."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.eps, self.near_one = config.eps, config.near_one
+        if config.told:
+            # At first, factors are 1, nothing is shifted and nothing added.
+            self.factors = nn.Linear(config.told, 3 * config.width)
+            nn.init.zeros_(self.factors.weight)
+            nn.init.zeros_(self.factors.bias)
+        else:
+            self.weight = nn.Parameter(torch.full((config.width,), 0.0 if config.near_one else 1.0))
+
+    def forward(self, x: Tensor, told: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        wide = x.float()
+        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        if told is None:
+            weight = self.weight.float()
+            return (wide * (1 + weight if self.near_one else weight)).to(x.dtype), None
+        factor, shift, gate = self.factors(told).chunk(3, -1)
+        return (wide * (1 + factor.float()) + shift.float()).to(x.dtype), gate
+
+
+class _Block(nn.Module):
+    def __init__(self, c: DecoderConfig) -> None:
+        super().__init__()
+        self.config = c
+        self.before_read, self.before_think = _Norm(c), _Norm(c)
+        self.query = nn.Linear(c.width, c.heads * c.head_width, bias=c.bias)
+        self.key, self.value = (nn.Linear(c.width, c.kv_heads * c.head_width, bias=c.bias) for _ in range(2))
+        self.out = nn.Linear(c.heads * c.head_width, c.width, bias=False)
+        self.gate, self.widen = (nn.Linear(c.width, c.mlp, bias=False) for _ in range(2))
+        self.narrow = nn.Linear(c.mlp, c.width, bias=False)
+
+    def keep(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Keys and values of normalised features."""
+        return _rotate(self._heads(self.key(x)), angles), self._heads(self.value(x))
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        angles: tuple[Tensor, Tensor],
+        told: Tensor | None,
+        past: tuple[Tensor, Tensor] | None,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        at, share = self.before_read(x, told)
+        k, v = self.keep(at, angles)
+        if past is not None:
+            k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
+        q = _rotate(self._heads(self.query(at)), angles)
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+        x = _added(x, self.out(read.transpose(1, 2).flatten(2)), share)
+        at, share = self.before_think(x, told)
+        opened = self.gate(at)
+        opened = F.silu(opened) if self.config.activation == "silu" else F.gelu(opened, approximate="tanh")
+        return _added(x, self.narrow(opened * self.widen(at)), share), (k, v)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:2], -1, self.config.head_width).transpose(1, 2)
+
+
+def _added(x: Tensor, more: Tensor, share: Tensor | None) -> Tensor:
+    return x + (more if share is None else more * share)
+
+
+def _rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn the pairs (first half, second half) of each head by the angles of where the token stands."""
+    cos, sin = angles
+    first, second = x.float().chunk(2, -1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)
