@@ -68,7 +68,7 @@ class Train:
         out.print(facts((name, _words(value)) for name, value in describe(recipe).items()))
         with out.status("measuring this machine"):
             step = _step_seconds(recipe)
-        cost = recipe.learn.steps * step
+        cost = recipe.steps * step
         out.print(
             f"\nlearning: {step:.2f} s a step here, {duration(cost)} in all; driving the simulated arms adds to it"
         )

@@ -31,9 +31,9 @@ def tabletop() -> Recipe:
         Round(episodes=20, learner=True, until=5200),
         Round(episodes=20, learner=True, until=7500),
         Round(episodes=24, learner=True, until=10000),
-        Round(episodes=24, learner=True, until=14500),
+        Round(episodes=24, learner=True, until=13000),
     )
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=14500, rate=8e-4))
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=15000, rate=8e-4))
 
 
 def nano(system: str, data: str = "") -> Recipe:
@@ -45,7 +45,7 @@ def nano(system: str, data: str = "") -> Recipe:
     learn = LearnConfig(batch=64, steps=6000, rate=4e-4)
     recipe = Recipe(name=f"nano-{system}", system=system, learn=learn, rounds=rounds, data=data)
     if data:
-        recipe = replace(recipe, rounds=(Round(episodes=0, learner=False, until=learn.steps),))
+        recipe = replace(recipe, rounds=(Round(episodes=0, learner=False, until=recipe.steps),))
     if not recipe.config().fake_inputs(1).words.numel():
         # Who is not told what to do can learn one task; in all the others the words decide.
         recipe = replace(recipe, families=("open_drawer",))

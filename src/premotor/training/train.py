@@ -83,6 +83,11 @@ class Recipe:
     collect: CollectConfig = field(default_factory=CollectConfig)
     first_seed: int = 0
 
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all. The cosine of `learn` may reach further, so that the last of them still teach."""
+        return self.rounds[-1].until if self.rounds else 0
+
     def config(self) -> SystemConfig:
         """The policy's sizes, with the arms' own dimensions."""
         return config_for(self.system, [embodiment(arm).spec for arm in self.arms], self.preset, **self.model)
@@ -103,8 +108,8 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         **({"and those in": recipe.data} if recipe.data else {}),
         "stills": recipe.scenes * recipe.looks * len(recipe.arms) * len(recipe.families),
         "rounds": [dataclasses.asdict(r) for r in recipe.rounds],
-        "optimiser steps": recipe.learn.steps,
-        "samples": recipe.learn.steps * recipe.learn.batch,
+        "optimiser steps": recipe.steps,
+        "samples": recipe.steps * recipe.learn.batch,
     }
 
 

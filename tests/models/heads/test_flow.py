@@ -28,6 +28,20 @@ def test_the_true_velocity_leads_from_noise_to_the_actions(noise_at: Literal[0, 
     assert bool((seen[0] == noise_at).all())
 
 
+@pytest.mark.parametrize("summed", [False, True])
+def test_time_is_exact_unless_it_is_summed(summed: bool) -> None:
+    seen: list[float] = []
+
+    def velocity(x: Tensor, time: Tensor) -> Tensor:
+        seen.append(float(time))
+        return x
+
+    Flow(noise_at=1, steps=10, summed=summed).walk(torch.zeros(1, 1, 1), velocity)
+    exact = torch.linspace(1, 0.1, 10, dtype=torch.float64).float().tolist()
+    assert (seen == exact) is not summed
+    assert seen == pytest.approx(exact, abs=1e-6)
+
+
 def test_both_directions_draw_the_same_shares_of_noise() -> None:
     torch.manual_seed(0)
     there = Flow(noise_at=1, steps=1).draw_time(20000, torch.device("cpu"))

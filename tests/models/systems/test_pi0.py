@@ -79,7 +79,7 @@ def test_padding_counts_in_the_loss_unless_told_otherwise() -> None:
     policy, inputs, targets = built(config), config.fake_inputs(2), config.fake_targets(2)
     policy.action_out.weight.grad = None
     policy.loss(inputs, targets)[0].backward()
-    padding = slice(config.action_dim, config.dims)
+    padding = slice(config.action_dim, config.action_room)
     assert bool(policy.action_out.weight.grad[padding].any())
     policy.config, policy.action_out.weight.grad = replace(config, padded_loss=False), None
     policy.loss(inputs, targets)[0].backward()
@@ -97,8 +97,18 @@ def test_an_action_expert_leaves_the_vlm_s_features_alone() -> None:
     assert unread == {id(weight) for weight in policy.parameters() if not weight.requires_grad}
 
 
+@pytest.mark.parametrize("kind", [Pi0Config, Pi05Config])
+def test_weights_of_half_the_size_act_nearly_the_same(kind: Any) -> None:
+    config = kind.toy()
+    policy, inputs = config.build(), config.fake_inputs(2)
+    whole = act(policy, inputs)
+    half = act(policy.bfloat16(), inputs)
+    assert half.dtype == whole.dtype
+    assert torch.allclose(whole, half, atol=0.05)
+
+
 def test_misfits_are_refused() -> None:
-    with pytest.raises(SpecMismatch, match="must fit into 8"):
+    with pytest.raises(SpecMismatch, match="do not fit into 9 and 8"):
         replace(Pi0Config.toy(), action_dim=9).build()
     config = Pi0Config.toy()
     with pytest.raises(SpecMismatch, match="features"):

@@ -49,12 +49,13 @@ def lerobot(name: str, folder: Path) -> Pi0:
 
 
 def lerobot_inputs(golden: Golden, part: str) -> Inputs:
+    start = f"{part}/observation.images."
     return Inputs(
-        images={c: golden[f"{part}/observation.images.{c}"].movedim(1, 3) * 255 for c in ("front", "wrist")},
+        images={k.removeprefix(start): v.movedim(1, 3) * 255 for k, v in golden.items() if k.startswith(start)},
         words=golden[f"{part}/observation.language.tokens"],
         words_mask=golden[f"{part}/observation.language.attention_mask"],
         state=golden[f"{part}/observation.state"],
-        embodiment=torch.zeros(2, dtype=torch.long),
+        embodiment=torch.zeros(len(golden[f"{part}/observation.state"]), dtype=torch.long),
     )
 
 
@@ -89,7 +90,7 @@ def learns_the_same(policy: Pi0, inputs: Inputs, actions: Tensor, time: Tensor, 
         assert gap(grads[name.removeprefix("model.")], value) < 1e-5, name
 
 
-@pytest.mark.parametrize("name", ["pi0", "pi05"])
+@pytest.mark.parametrize("name", ["pi0", "pi05", "pi0_uneven"])
 def test_lerobot_s_weights_act_and_learn_as_there(name: str, tmp_path: Path) -> None:
     golden, policy = recorded(name), lerobot(name, tmp_path)
     with replayed([golden["infer/draw_00_normal"]]):
@@ -190,7 +191,7 @@ def test_sizes_are_those_of_the_weights(tmp_path: Path) -> None:
     assert (config.image_size, config.patch, config.vision_width, config.vision_layers) == (32, 8, 32, 2)
     assert (config.width, config.mlp, config.expert_width, config.expert_mlp) == (32, 64, 16, 32)
     assert (config.layers, config.heads, config.kv_heads, config.head_width) == (2, 8, 1, 8)
-    assert (config.state_dim, config.action_dim, config.dims, config.horizon, config.steps) == (7, 7, 12, 10, 4)
+    assert (config.state_dim, config.action_dim, config.action_room, config.horizon, config.steps) == (7, 7, 12, 10, 4)
     assert config.adaptive
     assert config.cameras == ("front", "wrist")
 

@@ -68,7 +68,7 @@ class PaliGemmaConfig(SystemConfig):
     head_width: int = 256
 
     def told(self, robots: Robots) -> dict[str, Any]:
-        """Sizes that robots decide; words that came as ids still do."""
+        """Sizes that robots decide, whatever else does."""
         return {"cameras": tuple(robots.cameras), "state_dim": robots.state_dim}
 
     def fake_inputs(self, batch: int) -> Inputs:
@@ -114,7 +114,7 @@ class PaliGemma(nn.Module):
                 tokens = self.seen(self.eye(self.picture(inputs.images[camera])))
                 has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
                 found.append((tokens, has.view(-1, 1).expand(tokens.shape[:2])))
-        words = self.embed(inputs.words) if self.text is None else self.text(inputs.words)
+        words = self.embed(inputs.words) if self.text is None else self.text(inputs.words.to(self.seen.weight.dtype))
         found.append((words, inputs.words_mask))
         if self.number is not None:
             numbers = self.number(_BINS.encode(inputs.state))
@@ -136,8 +136,8 @@ class PaliGemma(nn.Module):
     def picture(self, image: Tensor) -> Tensor:
         """(B, H, W, 3) in 0..255 -> (B, 3, S, S) in -1..1."""
         c = self.config
-        pixels = image.permute(0, 3, 1, 2).to(self.seen.weight.dtype)
-        return letterbox(pixels, c.image_size, fill=0.0, antialias=c.antialias) / 127.5 - 1
+        pixels = letterbox(image.permute(0, 3, 1, 2).float(), c.image_size, fill=0.0, antialias=c.antialias)
+        return (pixels / 127.5 - 1).to(self.seen.weight.dtype)
 
     @property
     def _own_words(self) -> nn.Embedding:

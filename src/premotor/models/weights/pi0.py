@@ -64,7 +64,7 @@ def load_openpi(folder: Path, **sizes: Any) -> Pi0:
         raise WeightsError(f"{folder} holds no weights that can be read: {damage}") from damage
     if "horizon" not in sizes and "action_horizon" not in told:
         raise WeightsError(f"{folder}: neither config.json nor the weights tell how long a chunk is; give horizon=")
-    return _filled(weights, folder, {"horizon": told.get("action_horizon")} | sizes)
+    return _filled(weights, folder, {"horizon": told.get("action_horizon"), "summed_time": True} | sizes)
 
 
 def pi0_table(config: Pi0Config) -> dict[str, Entry]:
@@ -90,15 +90,17 @@ def _published_name(key: str, adaptive: bool) -> str:
 
 def _filled(weights: Mapping[str, Tensor], folder: Path, told: dict[str, Any]) -> Pi0:
     """The system of the sizes that the weights have; what is told goes before these."""
-    width, dims = shape(weights, "action_in_proj.weight")
+    width, actions = shape(weights, "action_in_proj.weight")
+    pi05 = "time_mlp_in.weight" in weights
+    states = actions if pi05 else shape(weights, "state_proj.weight")[1]
     found = vlm_sizes(weights, told.get("heads", Pi0Config().heads)) | {
-        "state_dim": dims,
-        "action_dim": dims,
-        "dims": dims,
+        "state_dim": states,
+        "action_dim": actions,
+        "state_room": states,
+        "action_room": actions,
         "expert_width": width,
         "expert_mlp": shape(weights, f"{_EXPERT}layers.0.mlp.up_proj.weight")[0],
     }
-    kind = Pi05Config if "time_mlp_in.weight" in weights else Pi0Config
-    config = kind(**found | told)
+    config = (Pi05Config if pi05 else Pi0Config)(**found | told)
     own = {key: weight for key, weight in weights.items() if key not in _UNUSED}
     return fill(config.build(), own, pi0_table(config), str(folder))

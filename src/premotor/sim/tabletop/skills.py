@@ -34,7 +34,7 @@ _HOLD = 0.006  # metres of a thing that the fingers must at least reach around w
 # directions fit, the nearest is taken: a learner that cannot tell 44 degrees from 46 must not stand between two.
 _FREE, _FEW = (0.25, 0.06), (0.1, 0.2)
 _PUSHED = 0.014  # gap in metres at which a pushed thing is near enough
-_SLIDE = 0.045  # metres that the low gripper moves sideways behind a pushed thing; further, it goes over the top
+_SLIDE = 0.06  # metres that the low gripper moves sideways behind a pushed thing; further, it goes over the top
 _SIDE = np.array([1.0, 1.0, 0.0])
 
 
@@ -177,13 +177,17 @@ def _under_palm(
     return gaps.min(axis=1), heights
 
 
-def carry_yaw(view: View, goal: FloatArray, exclude: tuple[str, ...]) -> float | None:
-    """The yaw nearest to the present one at which the palm is free at tool position `goal` (3,); None to keep it."""
+def carry_yaw(view: View, goal: FloatArray, exclude: tuple[str, ...], *further: FloatArray) -> float | None:
+    """The yaw nearest to the present one at which the palm is free at tool positions `goal` (3,) and `further`.
+
+    None to keep it.
+    """
     if view.hand.fixed is not None:
         return None
 
     def cost(yaw: float) -> float:
-        return _palm_cost(view, goal, np.array([math.sin(yaw), -math.cos(yaw)]), exclude)
+        closing = np.array([math.sin(yaw), -math.cos(yaw)])
+        return sum(_palm_cost(view, place, closing, exclude) for place in (goal, *further))
 
     if cost(view.yaw) <= 0.0:
         return None
@@ -319,7 +323,10 @@ def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> Fl
 
 
 def push(view: View, name: str, target: str) -> Waypoint:
-    """Slide a thing over the table towards another one, from behind, with closed fingers."""
+    """Slide a thing over the table towards another one, from behind, with closed fingers.
+
+    The hand keeps its direction unless the palm would hit something: to push, it need only be in the right place.
+    """
     position = view.pose(name)[0]
     goal = view.pose("drawer_unit" if target == "drawer" else target)[0]
     gap = edge_distance(view.world, name, target)
@@ -333,48 +340,35 @@ def push(view: View, name: str, target: str) -> Waypoint:
         rotation = view.pose(name)[1]
         radius *= abs(float(ahead @ rotation[:, 0])) + abs(float(ahead @ rotation[:, 1]))
     # Low, so that it slides and does not topple.
-    height = hand.below + 0.004
-    yaw, nose = _pushing(view, position, goal, ahead, (name, target))
-    along, beside = float((view.tool - position) @ ahead), float((view.tool - position) @ across)
-    touch = radius + nose
+    height = hand.below + 0.008
+    touch = radius + max(hand.nose, hand.finger)
+    yaw = carry_yaw(view, position - (touch + 0.014) * ahead, (name, target), position + 0.6 * (goal - position))
+    tip = _tip(view)
+    along, beside = float((tip - position) @ ahead), float((tip - position) @ across)
     if gap <= _PUSHED:
         near = view.tool[2] < height + 0.012 and -touch - 0.010 < along < 0.0 and abs(beside) < radius
         away = np.array([*(view.tool - 0.03 * ahead)[:2], height])
         return Waypoint(position=away, yaw=yaw, gripper=0.0, speed=0.15) if near else rest(view)
-    if view.tool[2] < height + 0.01 and along < -touch + 0.008 and abs(beside) < max(0.012, 0.3 * radius):
+    behind_it = along < -touch + 0.012
+    if view.tool[2] < height + 0.012 and behind_it and abs(beside) < max(0.012, 0.4 * radius):
         step = min(gap - _PUSHED + 0.012, 0.06)
         where = view.tool + ahead * step - across * min(max(2.0 * beside, -0.02), 0.02)
         return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.12)
-    behind = position - ahead * (touch + 0.014)
-    if view.tool[2] < height + 0.02 and along < -touch + 0.008 and abs(beside) < _SLIDE:
-        return Waypoint(position=np.array([behind[0], behind[1], height]), yaw=yaw, gripper=0.0, speed=0.15)
-    top = view.top(name)
-    over = max(top + 0.012, view.clearance(behind, (name,))) + hand.below
-    return funnel(view, np.array([behind[0], behind[1], height]), over, yaw, 0.0, exact=0.01)
+    behind = position - ahead * (touch + 0.014) + view.tool - tip
+    behind[2] = height
+    if view.tool[2] < height + 0.02 and behind_it and abs(beside) < _SLIDE:
+        return Waypoint(position=behind, yaw=yaw, gripper=0.0, speed=0.15)
+    over = max(view.top(name) + 0.012, view.clearance(behind, (name,))) + hand.below
+    if view.gripper > 0.15:  # an open gripper would come down around the thing
+        behind[2] = over
+    return funnel(view, behind, over, yaw, 0.0, exact=0.01)
 
 
-def _pushing(
-    view: View, position: FloatArray, goal: FloatArray, ahead: FloatArray, exclude: tuple[str, ...]
-) -> tuple[float, float]:
-    """Yaw to push `ahead` with, and half the thickness of the closed gripper along the push.
-
-    A gripper with two equal fingers may also push edge on, where its palm would otherwise be in the way.
-    """
-    flat = facing(view, ahead)
-    if view.hand.fixed is not None:
-        return flat, view.hand.nose
-    low, high = view.hand.turns
-    behind = position - 0.04 * ahead
-    options = [(flat, view.hand.nose)]
-    options += [(wrap(flat + k * math.pi / 2), view.hand.finger + 0.001) for k in (-1, 1)]
-
-    def cost(option: tuple[float, float]) -> float:
-        closing = np.array([math.sin(option[0]), -math.cos(option[0])])
-        way = [_palm_cost(view, behind + k * (goal - behind), closing, exclude) for k in (0.0, 0.3, 0.6)]
-        edge_on = 0.5 if option[1] != view.hand.nose else 0.0
-        return sum(way) + edge_on + 0.1 * abs(option[0]) + (0.0 if low <= option[0] <= high else 100.0)
-
-    return min(options, key=cost)
+def _tip(view: View) -> FloatArray:
+    """(3,) where the closed fingers are: at the tool, or at the still jaw of a gripper that has one."""
+    if view.hand.fixed is None:
+        return view.tool
+    return view.tool - view.hand.fixed * np.array([math.sin(view.yaw), -math.cos(view.yaw), 0.0])
 
 
 def facing(view: View, ahead: FloatArray) -> float:

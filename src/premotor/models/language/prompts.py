@@ -1,0 +1,37 @@
+"""What the pi0 family is told: the instruction, and where it has no other way in, the state in numbers.
+
+A state is normalised by quantiles and each number told as one of 256 steps from -1 to 1; what lies below is -1, what
+lies above is 255, as in the data that the published weights were trained with.
+"""
+
+from torch import Tensor
+
+from premotor.models.heads.bins import Bins
+
+__all__ = ["pi0_fast_prompt", "pi0_prompt", "pi05_prompt"]
+
+_STEPS = Bins.uniform(256, below=True)
+
+
+def pi0_prompt(task: str) -> str:
+    """The instruction and the end of a line, at which an answer starts."""
+    return f"{_one_line(task)}\n"
+
+
+def pi05_prompt(task: str, state: Tensor) -> str:
+    """The instruction and a state (S,); the answer are actions."""
+    return f"Task: {_one_line(task)}, State: {_numbers(state)};\nAction: "
+
+
+def pi0_fast_prompt(task: str, state: Tensor, *, lower: bool = True) -> str:
+    """The instruction and a state (S,). lower: without capitals, as openpi trained; LeRobot leaves them."""
+    task = _one_line(task)
+    return f"Task: {task.lower() if lower else task}, State: {_numbers(state)};\n"
+
+
+def _one_line(task: str) -> str:
+    return task.strip().replace("_", " ").replace("\n", " ")
+
+
+def _numbers(state: Tensor) -> str:
+    return " ".join(map(str, _STEPS.encode(state).tolist()))
