@@ -15,9 +15,7 @@ CAMERAS = ("front", "wrist")
 DIMS = {arm: (len(e.spec.state), len(e.spec.action.dims)) for arm, e in EMBODIMENTS.items()}
 
 
-def demonstration(
-    arm: str, steps: int, seed: int, expert: np.ndarray | None = None, side: int = 16
-) -> Demonstration:
+def demonstration(arm: str, steps: int, seed: int, expert: np.ndarray | None = None, side: int = 16) -> Demonstration:
     rng = np.random.default_rng(seed)
     at = np.arange(0, steps, 2)
     n, (s, a) = len(at), DIMS[arm]

@@ -80,7 +80,7 @@ def two_plans(policy: BundlePolicy, world: TabletopWorld) -> list[np.ndarray]:
     runner = EpisodeRunner(
         world, Guard(world.embodiment), policy.spec, instruction="open the drawer", replan_every=8, max_ticks=20
     )
-    plans = []
+    plans: list[np.ndarray] = []
     while len(plans) < 2:
         seen = runner.prepare()
         chunk = None if seen is None else policy.act(seen)

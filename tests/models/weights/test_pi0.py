@@ -159,7 +159,7 @@ def test_published_names_and_shapes_are_ours(name: str) -> None:
         published |= {key.replace("#", str(index)): tuple(shape) for index in range(count)}
     for unread in (HEAD, "paligemma_with_expert.gemma_expert.lm_head.weight"):
         del published[unread]
-    config = system_config(name).published()  # type: ignore[attr-defined]
+    config = system_config(name).published()
     with torch.device("meta"):
         ours = config.build().state_dict()
     assert {entry.theirs: tuple(ours[key].shape) for key, entry in pi0_table(config).items()} == published

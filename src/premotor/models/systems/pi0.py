@@ -79,11 +79,13 @@ class Pi0Config(PaliGemmaConfig):
 
     def for_robots(self, robots: Robots) -> Self:
         """The same, for these robots; it does not tell them apart."""
-        rooms = {
-            "state_room": max(self.state_room, robots.state_dim),
-            "action_room": max(self.action_room, robots.action_dim),
-        }
-        return replace(self, **self.told(robots), **rooms, action_dim=robots.action_dim)
+        return replace(
+            self,
+            **self.told(robots),
+            state_room=max(self.state_room, robots.state_dim),
+            action_room=max(self.action_room, robots.action_dim),
+            action_dim=robots.action_dim,
+        )
 
     def build(self) -> "Pi0":
         """Make the policy with fresh weights."""
