@@ -32,32 +32,62 @@ class _SelfAttention(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, width: int, heads: int, mlp: int) -> None:
+    def __init__(self, width: int, heads: int, mlp: int, told: int, *, scaled: bool, exact: bool) -> None:
         super().__init__()
+        self.approximate = "none" if exact else "tanh"
         self.before_read, self.before_think = (nn.LayerNorm(width, eps=_EPS) for _ in range(2))
         self.read = _SelfAttention(width, heads)
         self.widen, self.narrow = nn.Linear(width, mlp), nn.Linear(mlp, width)
+        self.read_scale = nn.Parameter(torch.ones(width)) if scaled else None
+        self.think_scale = nn.Parameter(torch.ones(width)) if scaled else None
+        if told:
+            self.factor, self.shift = nn.Linear(told, width), nn.Linear(told, width)
 
-    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        x = x + self.read(self.before_read(x), bias)
-        return x + self.narrow(F.gelu(self.widen(self.before_think(x)), approximate="tanh"))
+    def forward(self, x: Tensor, bias: Tensor | None, told: Tensor | None) -> Tensor:
+        x = x + _scaled(self.read(self.before_read(x), bias), self.read_scale)
+        if told is not None:
+            x = x * (1 + self.factor(told)) + self.shift(told)
+        opened = F.gelu(self.widen(self.before_think(x)), approximate=self.approximate)
+        return x + _scaled(self.narrow(opened), self.think_scale)
 
 
 class Encoder(nn.Module):
-    """x (B, T, D), mask (B, T, T) True where the row may read the column, None when all may -> (B, T, D)."""
+    """x (B, T, D), mask (B, T, T) True where the row may read the column, None when all may -> (B, T, D).
 
-    def __init__(self, width: int, layers: int, heads: int, mlp: int) -> None:
+    told: width of a condition (B, T or 1, C) that scales and shifts what was read (arXiv 1709.07871), 0 for none.
+    scaled: what a block adds has a learned scale (arXiv 2103.17239). exact: GELU itself, not its tanh form.
+    end_norm: what comes out is normalised.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        layers: int,
+        heads: int,
+        mlp: int,
+        *,
+        told: int = 0,
+        scaled: bool = False,
+        exact: bool = False,
+        end_norm: bool = True,
+    ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(width, heads, mlp) for _ in range(layers))
-        self.norm = nn.LayerNorm(width, eps=_EPS)
-        for part in self.modules():
+        self.blocks = nn.ModuleList(_Block(width, heads, mlp, told, scaled=scaled, exact=exact) for _ in range(layers))
+        self.norm = nn.LayerNorm(width, eps=_EPS) if end_norm else nn.Identity()
+        for name, part in self.named_modules():
             if isinstance(part, nn.Linear):
-                nn.init.xavier_uniform_(part.weight)
+                # A condition changes nothing before it has been learned.
+                conditions = name.endswith(("factor", "shift"))
+                (nn.init.zeros_ if conditions else nn.init.xavier_uniform_)(part.weight)
                 nn.init.zeros_(part.bias)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, *, told: Tensor | None = None) -> Tensor:
         """Encode; see the class for shapes."""
         bias = None if mask is None else additive(mask, x.dtype)[:, None]
         for block in self.blocks:
-            x = block(x, bias)
+            x = block(x, bias, told)
         return self.norm(x)
+
+
+def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:
+    return x if scale is None else x * scale

@@ -102,4 +102,5 @@ def mirrored(ids: Tensor, last: int) -> Tensor:
 def _grid(count: int, low: float, high: float) -> Tensor:
     if count < 1:
         raise ActionTokenError(f"{count} bins; need at least 1")
-    return torch.linspace(low, high, count + 1, dtype=torch.float64)
+    # These are numbers to compare with, no weights, so they exist also while a model has no memory yet.
+    return torch.linspace(low, high, count + 1, dtype=torch.float64, device="cpu")

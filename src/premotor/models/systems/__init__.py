@@ -12,6 +12,8 @@ SYSTEMS = {
     "act": "premotor.models.systems.act:ActConfig",
     "diffusion_policy": "premotor.models.systems.diffusion_policy:DiffusionPolicyConfig",
     "octo": "premotor.models.systems.octo:OctoConfig",
+    "openvla": "premotor.models.systems.openvla:OpenVlaConfig",
+    "openvla_oft": "premotor.models.systems.openvla_oft:OpenVlaOftConfig",
     "pi0": "premotor.models.systems.pi0:Pi0Config",
     "pi05": "premotor.models.systems.pi0:Pi05Config",
     "pi0_fast": "premotor.models.systems.pi0_fast:Pi0FastConfig",
