@@ -1,11 +1,14 @@
 """Pictures are fitted and read where they should be."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from premotor.models.vision.keypoints import SpatialSoftmax
 from premotor.models.vision.pixels import Fit, Pixels
 from premotor.models.vision.resnet import Norm, ResNet, map_side
+from premotor.models.vision.squeeze import squeeze
 
 
 @pytest.mark.parametrize("norm", ["frozen", "batch", "group"])
@@ -43,3 +46,15 @@ def test_a_crop_larger_than_the_image_is_refused() -> None:
 def test_statistics_for_another_number_of_cameras_are_refused() -> None:
     with pytest.raises(ValueError, match="has 6 numbers"):
         Pixels((0.0,) * 6, (1.0,) * 6, 3)
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(52, 70, 42), (20, 30, 28), (48, 64, 28), (30, 30, 56)])
+def test_a_squeezed_picture_is_pillow_s(height: int, width: int, size: int) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    wanted = np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC))
+    tensor = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    assert np.array_equal(squeeze(tensor, size)[0].permute(1, 2, 0).numpy(), wanted)
+    # What was augmented is not rounded, and stays within what a picture can show.
+    fine = squeeze(tensor.float(), size)
+    assert (fine - squeeze(tensor, size)).abs().max() < 3
+    assert 0 <= float(fine.min()) <= float(fine.max()) <= 255

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from premotor.models.language.prompts import pi0_fast_prompt, pi0_prompt, pi05_prompt
+from premotor.models.language.prompts import openvla_prompt, pi0_fast_prompt, pi0_prompt, pi05_prompt
 
 # Normalised states, and what LeRobot 0.6.1 tells of them.
 PI05 = [
@@ -31,3 +31,7 @@ def test_pi0_fast_is_told_its_state(state: list[float], told: str) -> None:
 
 def test_an_instruction_is_one_line_of_words() -> None:
     assert pi0_prompt(" pick_up the\nred cube \n") == "pick up the red cube\n"
+
+
+def test_openvla_is_asked() -> None:
+    assert openvla_prompt("Put the Cup down") == "In: What action should the robot take to put the cup down?\nOut:"

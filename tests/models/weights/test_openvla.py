@@ -22,8 +22,8 @@ from premotor.models.systems.openvla_oft import OpenVlaOft, OpenVlaOftConfig
 from premotor.models.weights.openvla import load_openvla, load_openvla_oft, openvla_table, openvla_unread
 from premotor.models.weights.openvla_stats import load_openvla_stats
 
-from ..openvla_checkpoint import make_openvla
 from ..replay import replayed
+from .openvla_checkpoint import make_openvla
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 OFT = ["openvla_oft", "openvla_oft_film", "openvla_oft_diffusion"]
@@ -253,7 +253,13 @@ def test_published_names_and_shapes_are_ours(config: OpenVlaConfig | OpenVlaOftC
 
 def test_sizes_are_those_of_the_weights(folder: Callable[[str], Path]) -> None:
     config = load_openvla(folder("openvla"), **HEADS).config
-    assert (config.image_size, config.patch, config.registers, config.vocabulary, config.spoken) == (42, 14, 4, 32064, PAD)
+    assert (config.image_size, config.patch, config.registers, config.vocabulary, config.spoken) == (
+        42,
+        14,
+        4,
+        32064,
+        PAD,
+    )
     assert (config.dino_width, config.dino_layers, config.dino_mlp) == (24, 3, 96)
     assert (config.siglip_width, config.siglip_layers, config.siglip_mlp) == (32, 3, 119)
     assert (config.width, config.layers, config.heads, config.kv_heads, config.mlp) == (16, 3, 2, 2, 40)
@@ -298,6 +304,9 @@ def test_what_does_not_fit_is_refused(folder: Callable[[str], Path], tmp_path: P
     (tmp_path / "config.json").write_text(json.dumps(told | {"use_fused_vision_backbone": False}))
     with pytest.raises(WeightsError, match="use_fused_vision_backbone is False; known: True"):
         load_openvla(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(told | {"text_config": {"rope_theta": 5e5}}))
+    with pytest.raises(WeightsError, match=r"rope_theta is 500000\.0; known: 10000\.0"):
+        load_openvla(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(told | {"model_type": "llama"}))
     with pytest.raises(WeightsError, match="'llama', not 'openvla'"):
         load_openvla(tmp_path)
@@ -306,6 +315,38 @@ def test_what_does_not_fit_is_refused(folder: Callable[[str], Path], tmp_path: P
         load_openvla(tmp_path)
     with pytest.raises(WeightsError, match="golden_ds, golden_nomask"):
         load_openvla_stats(tmp_path, "bridge")
+
+
+def test_what_is_not_told_is_not_guessed(folder: Callable[[str], Path], tmp_path: Path) -> None:
+    source = folder("openvla_oft")
+    with pytest.raises(WeightsError, match="OpenVLA-OFT"):
+        load_openvla(source, **HEADS)
+    with pytest.raises(WeightsError, match="'vit_golden_a_patch14_siglip' has; give siglip_heads="):
+        load_openvla_oft(source, horizon=4, dino_heads=3)
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / file).symlink_to(source / file)
+    with pytest.raises(WeightsError, match=r"no action_head; .* head='words'"):
+        oft(tmp_path)
+    with pytest.raises(WeightsError, match=r"no proprio_projector; .* state_dim=0"):
+        oft(tmp_path, head="words")
+    assert oft(tmp_path, head="words", state_dim=0).config.action_dim == 7
+    save_file({"model.fc.weight": torch.zeros(1)}, tmp_path / "action_head.safetensors")
+    with pytest.raises(WeightsError, match="neither of these: regression, diffusion"):
+        oft(tmp_path)
+
+
+def test_statistics_hold_what_was_not_normalised_or_never_moved(tmp_path: Path) -> None:
+    told = {"q01": [-1.0, 0.0, 0.25], "q99": [3.0, 1.0, 0.25], "min": [-4.0, 0.0, 0.25], "max": [4.0, 1.0, 0.25]}
+    known = {"data": {"action": told | {"mask": [True, False, True]}}}
+    (tmp_path / "dataset_statistics.json").write_text(json.dumps(known))
+    values = np.array([[-1.0, 0.5, 0.9], [1.0, 1.0, -1.0]])
+    for extremes, end in ((False, 3.0), (True, 4.0)):
+        stats = load_openvla_stats(tmp_path, "data", extremes=extremes)["action"]
+        said = Normalize(form="quantile", stats=stats).invert(values)
+        assert np.abs(said - [[-4.0 if extremes else -1.0, 0.5, 0.25], [end, 1.0, 0.25]]).max() < 2e-6
+    (tmp_path / "dataset_statistics.json").write_text(json.dumps({"data": {"action": {"q01": [0.0]}}}))
+    with pytest.raises(WeightsError, match="damaged: KeyError"):
+        load_openvla_stats(tmp_path, "data")
 
 
 def test_features_are_no_words_for_a_vlm_with_its_own() -> None:

@@ -72,9 +72,7 @@ class Encoder(nn.Module):
         end_norm: bool = True,
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            _Block(width, heads, mlp, told, scaled=scaled, exact=exact) for _ in range(layers)
-        )
+        self.blocks = nn.ModuleList(_Block(width, heads, mlp, told, scaled=scaled, exact=exact) for _ in range(layers))
         self.norm = nn.LayerNorm(width, eps=_EPS) if end_norm else nn.Identity()
         for name, part in self.named_modules():
             if isinstance(part, nn.Linear):

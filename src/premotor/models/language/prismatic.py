@@ -20,7 +20,7 @@ from premotor.models.fusion.decoder import DecoderConfig, Past
 from premotor.models.vision.prismatic import PrismaticEye, Tower
 from premotor.models.vision.squeeze import squeeze
 
-__all__ = ["BOS", "STOP", "Prismatic", "PrismaticConfig", "Span", "joined", "prompt"]
+__all__ = ["BOS", "STOP", "Prismatic", "PrismaticConfig", "Span", "joined"]
 
 BOS, STOP = 1, 2  # of Llama 2's tokenizer
 
@@ -28,19 +28,15 @@ BOS, STOP = 1, 2  # of Llama 2's tokenizer
 Span = tuple[Tensor, Tensor]
 
 
-def prompt(instruction: str) -> str:
-    """What OpenVLA is asked, word for word."""
-    return f"In: What action should the robot take to {instruction.lower()}?\nOut:"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrismaticConfig(SystemConfig):
     """Sizes of the VLM, and what a robot shows and tells it; the defaults are OpenVLA's as published.
 
     spoken: words of the tokenizer; ids from there on to `vocabulary` are padding. The last `bins` words stand for
-    numbers. empty: the word between a prompt and the action. words: of fake inputs, any number will do. text_width: of the features that instructions come as, 0 where
-    they come as ids. layers of a tower: as published, with the last one that is not used. pixel_mean, pixel_std: what
-    DINOv2 is shown, of 0..1; ImageNet's in the precision that they were published in.
+    numbers. empty: the word between a prompt and the action. words: of fake inputs, any number will do. text_width: of
+    the features that instructions come as, 0 where they come as ids. layers of a tower: as published, with the last
+    one, which is not used. pixel_mean, pixel_std: what DINOv2 is shown, of 0..1; ImageNet's in the precision that they
+    were published in.
     """
 
     cameras: tuple[str, ...] = ("primary",)
@@ -122,8 +118,9 @@ class Prismatic(nn.Module):
 
     def pixels(self, image: Tensor) -> Tensor:
         """(B, H, W, 3) in 0..255 -> (B, 6, S, S), for each tower as it was trained."""
-        fitted = squeeze(image.permute(0, 3, 1, 2), self.config.image_size).to(self.pixel_mean.dtype) / 255
-        return (torch.cat([fitted, fitted], 1) - self.pixel_mean) / self.pixel_std
+        fitted = squeeze(image.permute(0, 3, 1, 2), self.config.image_size).float() / 255
+        shown = (torch.cat([fitted, fitted], 1) - self.pixel_mean.float()) / self.pixel_std.float()
+        return shown.to(self.word.weight.dtype)
 
     def look(self, inputs: Inputs, told: Tensor | None = None) -> list[Span]:
         """What each camera shows; nothing of a camera that is missing."""
@@ -141,7 +138,7 @@ class Prismatic(nn.Module):
         """BOS, and the rest of the prompt."""
         if self.text is not None:
             first = torch.full_like(inputs.words_mask[:, :1], BOS, dtype=torch.long)
-            return self.spell(first), (self.text(inputs.words), inputs.words_mask)
+            return self.spell(first), (self.text(inputs.words.to(self.word.weight.dtype)), inputs.words_mask)
         if inputs.words.is_floating_point():
             raise SpecMismatch("words are features; this VLM has words of its own, so give their ids")
         ids, real = _ended(inputs.words, inputs.words_mask, self.config.empty)
@@ -167,7 +164,7 @@ class Prismatic(nn.Module):
         return features.gather(1, last[..., None].expand(-1, -1, features.shape[-1]))
 
     def scored(self, features: Tensor, ids: Tensor, known: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """Mean cross entropy of the words (B, L) that features (B, L, D) should say where known (B, L), and its parts."""
+        """Mean cross entropy, and its parts, of features (B, L, D) that shall say words (B, L) where known (B, L)."""
         said, right = self.says(features[known]).float(), ids[known]
         total = F.cross_entropy(said, right, reduction="sum") / max(len(right), 1)
         hits = (said.detach().argmax(-1) == right).sum() / max(len(right), 1)
@@ -176,7 +173,8 @@ class Prismatic(nn.Module):
     def number(self, features: Tensor) -> Tensor:
         """(...) ids of the words said after features (..., D), of those that stand for numbers."""
         c = self.config
-        return F.linear(features, self.says.weight[c.spoken - c.bins : c.spoken]).argmax(-1) + c.spoken - c.bins
+        first = c.spoken - c.bins
+        return self.says(features)[..., first : c.spoken].argmax(-1) + first
 
 
 def joined(spans: Sequence[Span]) -> Span:

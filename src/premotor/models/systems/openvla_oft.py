@@ -128,7 +128,7 @@ class OpenVlaOft(System):
         seen = [first, *self.vlm.look(inputs, self._mean([first, words, stop]) if self.config.film else None)]
         if self.config.state_dim:
             # Statistics of the training data bound it, as they bound it then.
-            felt = self.state(inputs.state.clamp(-1, 1))[:, None]
+            felt = self.state(inputs.state.clamp(-1, 1).to(words[0].dtype))[:, None]
             seen.append((felt, torch.ones_like(felt[..., 0], dtype=torch.bool)))
         return Asked(joined(seen), words, stop)
 
@@ -142,7 +142,7 @@ class OpenVlaOft(System):
         slots = tokens.new_zeros(len(tokens), c.horizon * c.action_dim, c.width)
         between = list[Span]()
         if noisy is not None and step is not None:
-            slots = self.noisy(noisy.flatten(1)[..., None])
+            slots = self.noisy(noisy.flatten(1)[..., None].to(tokens.dtype))
             between.append(_real(step_code(step, c.width)[:, None].to(tokens.dtype)))
         tokens, real = joined([asked.seen, *between, asked.words, _real(slots), asked.stop])
         features, _ = self.vlm.think(tokens, real, causal=False)
@@ -150,7 +150,7 @@ class OpenVlaOft(System):
 
     def chunk(self, places: Tensor) -> Tensor:
         """(B, H, A) what the head says."""
-        return self.head(places[:, :-1].unflatten(1, (self.config.horizon, -1)).flatten(2))
+        return self.head(places[:, :-1].reshape(len(places), self.config.horizon, -1)).float()
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
@@ -158,8 +158,8 @@ class OpenVlaOft(System):
         actions = torch.where(weight > 0, targets.actions, 0.0).clamp(-1, 1)
         if self.config.head == "words":
             ids = mirrored(self.bins.encode(actions.flatten(1)), self.config.spoken - 1)
-            known = F.pad(weight.flatten(1) > 0, (0, 1), value=True)
-            # Features of the places in front; the places themselves say nothing.
+            known = weight.flatten(1) > 0
+            known = torch.cat([known, known.any(1, keepdim=True)], 1)
             return self.vlm.scored(self.places(asked), F.pad(ids, (0, 1), value=STOP), known)
         if self.config.head == "diffusion":
             noisy, step, noise = self.diffusion.corrupt(actions)
@@ -175,7 +175,7 @@ class OpenVlaOft(System):
         c, asked = self.config, self.asked(inputs)
         if c.head == "words":
             bins = mirrored(self.say(asked), c.spoken - 1)
-            return self.bins.decode(bins, nearest=True).float().unflatten(1, (c.horizon, -1))
+            return self.bins.decode(bins, nearest=True).float().view(len(bins), c.horizon, -1)
         if c.head == "regression":
             return self.chunk(self.places(asked))
         noise = torch.randn(len(inputs.embodiment), c.horizon, c.action_dim, device=inputs.embodiment.device)

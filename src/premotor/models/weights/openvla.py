@@ -8,7 +8,6 @@ import json
 import math
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,10 +28,6 @@ _EYE, _LLM = "vision_backbone.", "language_model."
 _TOWERS = {"dino": f"{_EYE}featurizer.", "siglip": f"{_EYE}fused_featurizer."}
 _WORDS, _SAYS = f"{_LLM}model.embed_tokens.weight", f"{_LLM}lm_head.weight"
 _PARTS = ("action_head", "proprio_projector", "noisy_action_projector")
-_HEADS = {
-    "model.fc1.weight": "regression",
-    "noise_predictor.mlp_resnet.fc1.weight": "diffusion",
-}
 _INSIDE = {"regression": "action_head.model.", "diffusion": "action_head.noise_predictor.mlp_resnet."}
 # Heads are not told by weights, so a tower is known by its name.
 _KNOWN_HEADS = {"vit_large_patch14_reg4_dinov2.lvd142m": 16, "vit_so400m_patch14_siglip_224": 16}
@@ -43,6 +38,7 @@ _FIXED = {
     "image_resize_strategy": "resize-naive",
     "arch_specifier": "no-align+fused-gelu-mlp",
 }
+_FIXED_TEXT = {"hidden_act": "silu", "rope_theta": 10000.0, "rope_scaling": None, "tie_word_embeddings": False}
 _BLOCK = {
     "before_read": "norm1", "before_think": "norm2", "widen": "mlp.fc1", "narrow": "mlp.fc2",
     "read_scale": "ls1.scale_factor", "think_scale": "ls2.scale_factor",
@@ -55,8 +51,8 @@ _WHOLE = {"places": "pos_embed", "whole": "cls_token", "registers": "reg_token"}
 _UNUSED = ("norm.weight", "norm.bias")
 _POOL = ("latent", "q", "kv", "proj", "norm", "mlp.fc1", "mlp.fc2")
 _HEAD = {
-    "before_into": "layer_norm1", "into": "fc1", "before_out": "layer_norm2", "out": "fc2", "blocks": "mlp_resnet_blocks",
-    "norm": "ffn.0", "think": "ffn.1",
+    "before_into": "layer_norm1", "into": "fc1", "before_out": "layer_norm2", "out": "fc2",
+    "blocks": "mlp_resnet_blocks", "norm": "ffn.0", "think": "ffn.1",
 }  # fmt: skip
 
 
@@ -66,7 +62,9 @@ def load_openvla(folder: Path, **sizes: Any) -> OpenVla:
     Raises WeightsError with the list of what does not fit.
     """
     weights, told = _read(folder)
-    config = OpenVlaConfig(**_sizes(folder, weights, told) | sizes)
+    if _part(folder, "action_head"):
+        raise WeightsError(f"{folder} holds an OpenVLA-OFT, which has an action head; load it as that")
+    config = OpenVlaConfig(**_sizes(folder, weights, told, sizes) | sizes)
     return fill(config.build(), _used(weights, config), openvla_table(config), str(folder))
 
 
@@ -74,25 +72,40 @@ def load_openvla_oft(folder: Path, *, horizon: int, **sizes: Any) -> OpenVlaOft:
     """The system in a folder, and its parts beside the VLM's weights.
 
     horizon: actions in a chunk; neither this nor the cameras, nor for how many steps diffusion was trained, is told by
-    what was published. sizes: those, see load_openvla; head="words" leaves an action head that is there unread.
+    what was published. sizes: those, see load_openvla; head="words" for a policy without an action head, state_dim=0
+    for one that is not told the state. Raises WeightsError with the list of what does not fit.
     """
     weights, told = _read(folder)
-    parts = {name: found for name in _PARTS if (found := _part(folder, name))}
-    film = _part(folder, "vision_backbone")
-    if film:
+    parts = {name: part for name in _PARTS if (part := _part(folder, name))}
+    if film := _part(folder, "vision_backbone"):
         weights = {k: v for k, v in weights.items() if not k.startswith(_EYE)} | film
-    head = next((kind for name, kind in _HEADS.items() if name in parts.get("action_head", {})), "words")
-    found = {"head": head, "film": any(k.endswith(".scale.weight") for k in film), "state_dim": 0, "horizon": horizon}
-    if "proprio_projector" in parts:
-        found["state_dim"] = shape(parts["proprio_projector"], "fc1.weight")[1]
-    config = OpenVlaOftConfig(**_sizes(folder, weights, told) | found | sizes)
+    sizes = _part_sizes(folder, parts) | {"film": bool(film), "horizon": horizon} | sizes
+    for name, file, instead in (
+        ("head", "action_head", "head='words' if it says words"),
+        ("state_dim", "proprio_projector", "state_dim=0 if it is not told the state"),
+    ):
+        if name not in sizes:
+            raise WeightsError(f"{folder} has no {file}; fetch the whole checkpoint, or give {instead}")
+    config = OpenVlaOftConfig(**_sizes(folder, weights, told, sizes) | sizes)
     if config.head == "words":
-        parts = {"proprio_projector": parts.get("proprio_projector", {})}
-    elif "action_dim" not in sizes:
-        (out,) = (v for k, v in parts["action_head"].items() if k.endswith("fc2.bias"))
-        config = replace(config, action_dim=len(out))
+        parts = {name: part for name, part in parts.items() if name == "proprio_projector"}
     weights = _used(weights, config) | {f"{name}.{k}": v for name, part in parts.items() for k, v in part.items()}
     return fill(config.build(), weights, openvla_table(config), str(folder))
+
+
+def _part_sizes(folder: Path, parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
+    """What OFT's parts tell."""
+    found: dict[str, Any] = {}
+    if "proprio_projector" in parts:
+        found["state_dim"] = shape(parts["proprio_projector"], "fc1.weight")[1]
+    if "action_head" in parts:
+        head = parts["action_head"]
+        kinds = [kind for kind, start in _INSIDE.items() if f"{start.removeprefix('action_head.')}fc1.weight" in head]
+        if not kinds:
+            raise WeightsError(f"{folder}: the action head is neither of these: {', '.join(_INSIDE)}")
+        found["head"] = kinds[0]
+        found["action_dim"] = shape(head, f"{_INSIDE[kinds[0]].removeprefix('action_head.')}fc2.bias")[0]
+    return found
 
 
 def openvla_table(config: OpenVlaConfig | OpenVlaOftConfig) -> dict[str, Entry]:
@@ -106,23 +119,28 @@ def openvla_unread(config: OpenVlaConfig | OpenVlaOftConfig) -> set[str]:
     """Names of published weights that acting never uses."""
     ends = [f"attn_pool.{part}.{end}" for part in _POOL[1:] for end in ("weight", "bias")]
     names = {_TOWERS["siglip"] + end for end in ("attn_pool.latent", *ends)}
-    film = getattr(config, "film", False)
+    film = _film(config)
     for tower, layers in (("dino", config.dino_layers), ("siglip", config.siglip_layers)):
         names |= {_TOWERS[tower] + end for end in _UNUSED}
         parts = {p for p in _BLOCK if not p.endswith("_scale")} | (set(_FILM) if film else set())
         keys = [f"{part}.{end}" for part in parts for end in ("weight", "bias")]
         keys += ["read_scale", "think_scale"] if tower == "dino" else []
         names |= {_tower(tower, f"encoder.blocks.{layers - 1}.{key}", film).theirs for key in keys}
-    if getattr(config, "head", "words") != "words":
+    if isinstance(config, OpenVlaOftConfig) and config.head != "words":
         names.add(_SAYS)
     return names
+
+
+def _film(config: OpenVlaConfig | OpenVlaOftConfig) -> bool:
+    return isinstance(config, OpenVlaOftConfig) and config.film
 
 
 def _entry(key: str, config: OpenVlaConfig | OpenVlaOftConfig) -> Entry:
     part, _, rest = key.removeprefix("vlm.").partition(".")
     match part:
         case "eye":
-            return _tower(*rest.split(".", 1), getattr(config, "film", False))  # type: ignore[misc]
+            tower, _, rest = rest.partition(".")
+            return _tower(tower, rest, _film(config))
         case "seen":
             index, _, end = rest.partition(".")
             return Entry(f"projector.fc{int(index) + 1}.{end}")
@@ -180,9 +198,10 @@ def _read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise WeightsError(f"{folder} is damaged: {damage}; fetch the checkpoint again") from damage
     if told.get("model_type") != "openvla":
         raise WeightsError(f"{folder} holds a model of type {told.get('model_type')!r}, not 'openvla'")
-    for name, value in _FIXED.items():
-        if told.get(name, value) != value:
-            raise WeightsError(f"{folder}/config.json: {name} is {told[name]!r}; known: {value!r}")
+    for part, fixed in ((told, _FIXED), (told.get("text_config", {}), _FIXED_TEXT)):
+        for name, value in fixed.items():
+            if part.get(name, value) != value:
+                raise WeightsError(f"{folder}/config.json: {name} is {part[name]!r}; known: {value!r}")
     return weights, told
 
 
@@ -203,7 +222,9 @@ def _part(folder: Path, name: str) -> dict[str, Tensor]:
     return {key.removeprefix("module."): value for key, value in found.items()}
 
 
-def _sizes(folder: Path, weights: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str, Any]:
+def _sizes(
+    folder: Path, weights: Mapping[str, Tensor], told: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
     """The sizes of the VLM: those of the weights, and what only the description tells."""
     text, layer = _LLAMA | told.get("text_config", {}), f"{_LLM}model.layers.0."
     vocabulary, width = shape(weights, _WORDS)
@@ -228,6 +249,7 @@ def _sizes(folder: Path, weights: Mapping[str, Tensor], told: Mapping[str, Any])
         found[f"{tower}_layers"] = count(weights, f"{start}blocks.")
         found[f"{tower}_mlp"] = shape(weights, f"{block}{inside}mlp.fc1.weight")[0]
         found["patch"], found["image_size"] = patch, patch * math.isqrt(shape(weights, f"{start}pos_embed")[1])
-        if name in _KNOWN_HEADS:
-            found[f"{tower}_heads"] = _KNOWN_HEADS[name]
+        if name not in _KNOWN_HEADS and f"{tower}_heads" not in given:
+            raise WeightsError(f"{folder}: nothing tells how many heads {name!r} has; give {tower}_heads=")
+        found[f"{tower}_heads"] = _KNOWN_HEADS.get(name)
     return found
