@@ -31,7 +31,7 @@ def tabletop() -> Recipe:
         Round(episodes=20, learner=True, until=5200),
         Round(episodes=20, learner=True, until=7500),
         Round(episodes=24, learner=True, until=10000),
-        Round(episodes=24, learner=True, until=13000),
+        Round(episodes=24, learner=True, until=12750),
     )
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=15000, rate=8e-4))
 
