@@ -185,10 +185,7 @@ def _claim(recipe: Recipe, out: Path) -> None:
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    facts = dataclasses.asdict(recipe)
-    # Runs that began when there was only one system, and no data but their own, go on.
-    since = {"data": "", "system": "premotor", "preset": "nano"}
-    return json.dumps({k: v for k, v in facts.items() if since.get(k) != v}, sort_keys=True, indent=1)
+    return json.dumps(dataclasses.asdict(recipe), sort_keys=True, indent=1)
 
 
 def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report) -> None:
