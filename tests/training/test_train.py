@@ -1,6 +1,5 @@
 """A whole recipe, very small: it ends in a bundle that loads, goes on after a stop, and refuses a stranger's folder."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
