@@ -76,7 +76,8 @@ def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
     low = float(view.tool[2] - goal[2])
     turned = abs(wrap(yaw - view.yaw)) if width < 2 * measures.radius or view.lies(name) else 0.0
     around = off < 0.012 and abs(low) < 0.012
-    ready = off < 0.006 and abs(low) < 0.005 and turned < 0.12
+    # In the drawer a finger may stand on its side.
+    ready = off < 0.006 and abs(low) < (0.01 if tight else 0.005) and turned < 0.12
     if view.gripper < closed - 0.06:  # nothing between the fingers
         if low < over - goal[2] - 0.02 and off < 0.08:
             return Waypoint(position=np.array([*view.tool[:2], over]), yaw=None, gripper=wide)
