@@ -245,14 +245,14 @@ def carry(
     """Bring a held thing to `goal`: (x, y) of its middle and height of its bottom; then let go.
 
     rim: height that its bottom keeps until it is above the goal. near: if something is in the way, metres from the
-    goal (and the same above it, at most 2 cm) at which it may be let go all the same.
+    goal (and half as much again above it, at most 35 mm) at which it may be let go all the same.
     """
     position = view.pose(name)[0]
     bottom = view.bottom(name)
     up = float(view.tool[2]) - bottom
     off = math.hypot(goal[0] - position[0], goal[1] - position[1])
     there = off < exact and bottom - goal[2] < 0.005
-    stuck = view.blocked and off < max(near, exact) and bottom - goal[2] < min(max(near, 0.01), 0.02)
+    stuck = view.blocked and off < max(near, exact) and bottom - goal[2] < min(max(1.5 * near, 0.01), 0.035)
     if there or stuck or (off < exact + near and view.commanded_gripper > 0.1 and bottom - goal[2] < 0.02):
         return Waypoint(position=view.aim, yaw=None, gripper=view.hand.ratio(view.width(name) + _TIGHT), speed=0.05)
     over = max(rim + 0.012, 0.03, view.clearance(goal, (name, *exclude))) + up
