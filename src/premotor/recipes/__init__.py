@@ -32,8 +32,9 @@ def tabletop() -> Recipe:
         Round(episodes=20, learner=True, until=7500),
         Round(episodes=24, learner=True, until=10000),
         Round(episodes=24, learner=True, until=12750),
+        Round(episodes=16, learner=True, until=13750),
     )
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=15000, rate=8e-4))
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=17000, rate=8e-4))
 
 
 def nano(system: str, data: str = "") -> Recipe:
