@@ -1,5 +1,6 @@
 """What every named system keeps, so that one road trains, saves, loads and runs them all."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
@@ -64,15 +65,15 @@ class Plan(NamedTuple):
     places: Tensor | None = None
 
 
-class SystemConfig:
+class SystemConfig(ABC):
     """Sizes of a system. `fake_inputs` and `fake_targets` are its specification of what it eats, too."""
 
     __slots__ = ()
 
     @property
+    @abstractmethod
     def horizon(self) -> int:
         """Rows given out, the first for now."""
-        raise NotImplementedError
 
     @property
     def taught(self) -> range:
@@ -89,9 +90,9 @@ class SystemConfig:
         """Whether it says where things are; its loss then asks for SceneTargets."""
         return False
 
+    @abstractmethod
     def for_robots(self, robots: Robots) -> Self:
         """The same, for these robots."""
-        raise NotImplementedError
 
     def prepared(self, chunks: NDArray[np.floating]) -> Self:
         """The same, ready to learn from normalised chunks (N, P, A) like these."""
@@ -101,29 +102,29 @@ class SystemConfig:
         """What tells this robot from the others in Inputs.embodiment; 0 for systems that do not ask."""
         return 0
 
+    @abstractmethod
     def build(self) -> "System":
         """Make the system with fresh weights."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fake_inputs(self, batch: int) -> Inputs:
         """Random inputs of the right shapes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fake_targets(self, batch: int) -> Targets:
         """Random targets of the right shapes."""
-        raise NotImplementedError
 
 
-class System(nn.Module):
+class System(nn.Module, ABC):
     """A policy's network. `loss` trains, `sample` acts."""
 
+    @abstractmethod
     def loss(self, inputs: Inputs, targets: Any) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts. targets: Targets, or SceneTargets for a system that is grounded."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sample(self, inputs: Inputs) -> Tensor:
         """(B, H, A) normalised actions."""
-        raise NotImplementedError
 
     def plan(self, inputs: Inputs) -> Plan:
         """What `sample` gives, and what the system believes if it says so."""
