@@ -9,6 +9,7 @@ different machine: `share_of_bound` is the policy's multiply-adds a second over 
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from premotor.evaluation.machine import machine, revision
 from premotor.recipes import RECIPES
+from premotor.training.learn import Learner
+from premotor.training.train import keep_memory
 
 
 def bound(size: int = 1536, repeats: int = 5) -> float:
@@ -35,19 +38,22 @@ def main() -> None:
     """Measure the shipped recipe's training step and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("results/training_speed.json"))
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=30)
     args = parser.parse_args()
     recipe = RECIPES["tabletop"]()
     config, batch = recipe.config(), recipe.learn.batch
-    system = config.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(system.parameters(), fused=True)
+    keep_memory()
+    learner = Learner(config, recipe.learn)
     inputs, targets = config.fake_inputs(batch), config.fake_targets(batch)
+    kind = torch.bfloat16 if learner.mixed else torch.float32
+    inputs = replace(inputs, images={name: picture.to(kind) for name, picture in inputs.images.items()})
+    learner.system.train()
 
     def step() -> None:
-        loss, _ = system.loss(inputs, targets)
+        loss, _ = learner.system.loss(inputs, targets)
         loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        learner.optimiser.step()
+        learner.optimiser.zero_grad()
 
     with FlopCounterMode(display=False) as counted:
         step()
@@ -73,7 +79,7 @@ def main() -> None:
         "time_by_operation": shares,
         "summary": [
             {
-                "figure": f"training samples per second, {torch.get_num_threads()} threads, float32",
+                "figure": f"training samples per second, {torch.get_num_threads()} threads, {str(kind).removeprefix('torch.')}",
                 "value": round(batch / median, 1),
                 "unit": "samples/s",
                 "n": args.steps,

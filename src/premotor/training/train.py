@@ -39,7 +39,7 @@ from premotor.training.grounding import Cell, collect_scenes
 from premotor.training.learn import CHECKPOINT, Batches, LearnConfig, Learner
 from premotor.training.store import Store, Table
 
-__all__ = ["Recipe", "Report", "Round", "describe", "text_files", "train"]
+__all__ = ["Recipe", "Report", "Round", "describe", "keep_memory", "text_files", "train"]
 
 Report = Callable[[str, int, int, Mapping[str, float]], None]
 """Hears progress: stage, done, total, latest numbers."""
@@ -121,7 +121,7 @@ def train(
     Raises DatasetError when `out` holds a run of another recipe. Ctrl-C leaves a checkpoint and complete shards.
     """
     began = time.time()
-    _keep_memory()
+    keep_memory()
     _claim(recipe, out)
     text = text_files(out / "text")
     encoder = minilm.TextEncoder(text)
@@ -152,7 +152,7 @@ def train(
     return out / "bundle"
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Ask glibc not to give large blocks back to the system, to be fetched anew page by page in every step.
 
     On two cores training is a fifth faster for it. Other C libraries have no such knob and are left alone.
