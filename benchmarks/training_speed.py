@@ -51,7 +51,7 @@ def main() -> None:
 
     def step() -> None:
         loss, _ = learner.system.loss(inputs, targets)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         learner.optimiser.step()
         learner.optimiser.zero_grad()
 
