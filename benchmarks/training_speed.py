@@ -46,6 +46,7 @@ def main() -> None:
     learner = Learner(config, recipe.learn)
     inputs, targets = config.fake_inputs(batch), config.fake_targets(batch)
     kind = torch.bfloat16 if learner.mixed else torch.float32
+    numbers = str(kind).removeprefix("torch.")
     inputs = replace(inputs, images={name: picture.to(kind) for name, picture in inputs.images.items()})
     learner.system.train()
 
@@ -79,7 +80,7 @@ def main() -> None:
         "time_by_operation": shares,
         "summary": [
             {
-                "figure": f"training samples per second, {torch.get_num_threads()} threads, {str(kind).removeprefix('torch.')}",
+                "figure": f"training samples per second, {torch.get_num_threads()} threads, {numbers}",
                 "value": round(batch / median, 1),
                 "unit": "samples/s",
                 "n": args.steps,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from premotor.sim.tabletop.episode import Family
 from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
 from premotor.training.train import Recipe, Round
@@ -26,6 +27,7 @@ def tiny() -> Recipe:
 
 def tabletop() -> Recipe:
     """The shipped policy: both arms, all ten families; still pictures to point, episodes to act, then corrections."""
+    hard: tuple[Family, ...] = ("stack", "push_to", "put_all_in")
     rounds = (
         Round(episodes=60, learner=False, until=3500),
         Round(episodes=20, learner=True, until=5200),
@@ -33,8 +35,12 @@ def tabletop() -> Recipe:
         Round(episodes=24, learner=True, until=10000),
         Round(episodes=24, learner=True, until=12750),
         Round(episodes=16, learner=True, until=13750),
+        Round(episodes=50, learner=True, until=15750, families=hard),
+        Round(episodes=24, learner=True, until=17750),
+        Round(episodes=50, learner=True, until=20000, families=hard),
+        Round(episodes=24, learner=True, until=23000),
     )
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=17000, rate=8e-4))
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=23000, rate=8e-4))
 
 
 def nano(system: str, data: str = "") -> Recipe:
