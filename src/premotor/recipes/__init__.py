@@ -37,10 +37,11 @@ def tabletop() -> Recipe:
         Round(episodes=16, learner=True, until=13750),
         Round(episodes=50, learner=True, until=15750, families=hard),
         Round(episodes=24, learner=True, until=17750),
-        Round(episodes=50, learner=True, until=20000, families=hard),
-        Round(episodes=24, learner=True, until=23000),
+        Round(episodes=50, learner=True, until=19500, families=hard),
+        Round(episodes=24, learner=True, until=21500),
     )
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=23000, rate=8e-4))
+    learn, collect = LearnConfig(steps=21500, rate=8e-4), CollectConfig(disturbed=0.5)
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=collect)
 
 
 def nano(system: str, data: str = "") -> Recipe:
