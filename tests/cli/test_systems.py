@@ -46,3 +46,14 @@ def test_the_plan_of_a_system_is_shown_with_its_cost(premotor: Run, tmp_path: Pa
     unknown = premotor("train", "--system", "pi9")
     assert unknown.returncode == 2
     assert "known systems: act" in " ".join(unknown.stderr.split())
+
+
+def test_what_cannot_be_compared_is_refused(premotor: Run, tmp_path: Path) -> None:
+    assert "has no data/" in " ".join(premotor("compare", "--data", str(tmp_path)).stderr.split())
+    (tmp_path / "data").mkdir()
+    unknown = premotor("compare", "--data", str(tmp_path), "--systems", "okto")
+    assert unknown.returncode == 2
+    assert "unknown system 'okto'" in " ".join(unknown.stderr.split())
+    nothing = premotor("compare", "--data", str(tmp_path), "--budget", "0")
+    assert nothing.returncode == 2
+    assert "nothing can be learned" in " ".join(nothing.stderr.split())

@@ -33,6 +33,9 @@ VERBS: dict[str, Verb] = {
     "record": Verb(module="premotor.cli.record", config="Record", does="record demonstrations as a LeRobot v3 dataset"),
     "train": Verb(module="premotor.cli.train", config="Train", does="make the bundled policy again, or another"),
     "eval": Verb(module="premotor.cli.eval", config="Eval", does="measure success, with intervals"),
+    "compare": Verb(
+        module="premotor.cli.compare", config="Compare", does="train named systems side by side, on equal terms"
+    ),
     "info": Verb(module="premotor.cli.info", config="Info", does="say what is in a bundle or a dataset"),
 }
 

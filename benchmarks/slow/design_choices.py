@@ -1,7 +1,7 @@
 """What the parts of the native policy are worth: each is changed alone, learned, and measured on unseen scenes.
 
-    python benchmarks/design_choices.py heads --run runs/tabletop [--out results/design_heads.json]
-    python benchmarks/design_choices.py encoders --run runs/tabletop [--out results/design_encoders.json]
+    python benchmarks/slow/design_choices.py heads --run runs/tabletop [--out results/design_heads.json]
+    python benchmarks/slow/design_choices.py encoders --run runs/tabletop [--out results/design_encoders.json]
 
 heads: on top of the shipped policy's encoder, which stays as it is, heads learn anew from the run's demonstrations: L1
 and squared error, flow matching, chunks of other lengths. All then act in the same scenes. The encoder was once taught
@@ -303,7 +303,7 @@ def main() -> None:
     measure = {"heads": heads, "encoders": encoders}[args.what]
     rows = measure(args.run, args, lambda line: print(line, flush=True))
     report = {
-        "command": f"python benchmarks/design_choices.py {args.what} --steps {args.steps} --frames {args.frames}",
+        "command": f"python benchmarks/slow/design_choices.py {args.what} --steps {args.steps} --frames {args.frames}",
         "revision": revision(),
         "machine": machine(),
         "policy_digest": bundle.load(bundle.DEFAULT).digest,
