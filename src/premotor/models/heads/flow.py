@@ -38,6 +38,12 @@ class Flow:
             return time * noise + (1 - time) * actions, noise - actions
         return (1 - time) * noise + time * actions, actions - noise
 
+    def error(self, actions: Tensor, velocity: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """(B, H, A) squared, of velocity(x, time) at one random place on each chunk's path."""
+        time, noise = self.draw_time(len(actions), actions.device), torch.randn_like(actions)
+        x, wanted = self.between(actions, noise, time)
+        return (velocity(x, time) - wanted).square()
+
     def walk(self, noise: Tensor, velocity: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """From noise to actions; velocity(x, time), time (B,)."""
         x, step = noise, (-1 if self.noise_at else 1) / self.steps

@@ -25,6 +25,7 @@ from premotor.models.contract import Robots, System
 from premotor.models.fusion.decoder import DecoderConfig
 from premotor.models.fusion.masks import Group, block_mask
 from premotor.models.heads.flow import Flow, time_features
+from premotor.models.heads.realtime import Continuation
 from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix
 
 __all__ = ["Pi0", "Pi0Config", "Pi05Config"]
@@ -165,18 +166,21 @@ class Pi0(System):
         weight = _padded(targets.weight, self.config.action_room)
         if self.config.padded_loss:
             weight = targets.weight.amax(-1, keepdim=True).expand_as(actions)
-        time, noise = self.flow.draw_time(len(actions), actions.device), torch.randn_like(actions)
-        x, wanted = self.flow.between(actions, noise, time)
-        error = (self.velocity(self.vlm(inputs), inputs.state, x, time) - wanted).square() * weight
+        prefix = self.vlm(inputs)
+        error = self.flow.error(actions, lambda x, time: self.velocity(prefix, inputs.state, x, time)) * weight
         total = error.sum() / weight.sum().clamp(min=1.0)
         return total, {"loss": float(total.detach())}
 
-    @torch.inference_mode()
-    def sample(self, inputs: Inputs) -> Tensor:
-        """(B, H, A) normalised actions."""
+    @torch.no_grad()
+    def sample(self, inputs: Inputs, after: Continuation | None = None) -> Tensor:
+        """(B, H, A) normalised actions. after: the last chunk, which they go on."""
         prefix, c = self.vlm(inputs), self.config
         noise = torch.randn(len(prefix.real), c.horizon, c.action_room, device=prefix.real.device)
-        chunk = self.flow.walk(noise, lambda x, time: self.velocity(prefix, inputs.state, x, time))
+
+        def velocity(x: Tensor, time: Tensor) -> Tensor:
+            return self.velocity(prefix, inputs.state, x, time)
+
+        chunk = self.flow.walk(noise, velocity if after is None else after.guided(self.flow, velocity))
         return chunk[..., : c.action_dim]
 
     def _reads(self, before: int, states: int) -> Tensor:
