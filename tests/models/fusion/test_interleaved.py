@@ -26,7 +26,8 @@ def run(expert: InterleavedDecoder, x: Tensor, past: Past, *, first: int = SEEN,
     """Every token reads all; the first `hidden` of the other's are masked."""
     mask = torch.ones(2, 1, OWN, SEEN + OWN, dtype=torch.bool)
     mask[..., :hidden] = False
-    return expert(x, mask, first + torch.arange(OWN)[None], expert.adopt(past)).detach()
+    found: Tensor = expert(x, mask, first + torch.arange(OWN)[None], expert.adopt(past))
+    return found.detach()
 
 
 def test_joint_in_all_layers_is_one_decoder_with_a_past(past: Past) -> None:

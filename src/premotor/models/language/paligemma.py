@@ -115,9 +115,9 @@ class PaliGemma(nn.Module):
         found = list[tuple[Tensor, Tensor]]()
         for camera in self.config.cameras:
             if camera in inputs.images:
-                tokens = self.see(self.picture(inputs.images[camera]))
+                seen = self.see(self.picture(inputs.images[camera]))
                 has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
-                found.append((tokens, has.view(-1, 1).expand(tokens.shape[:2])))
+                found.append((seen, has.view(-1, 1).expand(seen.shape[:2])))
         words = self.embed(inputs.words) if self.text is None else self.text(inputs.words.to(self.seen.weight.dtype))
         found.append((words, inputs.words_mask))
         if self.number is not None:

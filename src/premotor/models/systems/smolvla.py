@@ -111,8 +111,10 @@ class SmolVla(System):
             )
         self.flow = Flow(noise_at=1, steps=c.steps)
         self.vlm = SmolVlm(c)
-        held = {"nothing": [], "eye": [self.vlm.eye], "vlm": [self.vlm]}[c.frozen]
-        for weight in [*self.vlm.decoder.unread(), *(weight for part in held for weight in part.parameters())]:
+        held: dict[str, list[nn.Module]] = {"nothing": [], "eye": [self.vlm.eye], "vlm": [self.vlm]}
+        for part in held[c.frozen]:
+            part.requires_grad_(False)
+        for weight in self.vlm.decoder.unread():
             weight.requires_grad_(False)
         sizes: DecoderConfig = replace(c.reader(), width=c.expert_width, mlp=c.expert_mlp)
         self.expert = InterleavedDecoder(sizes, c.joint_every)

@@ -12,5 +12,5 @@ def pixel_shuffle(tokens: Tensor, side: int) -> Tensor:
     across = math.isqrt(tokens.shape[1])
     if across**2 != tokens.shape[1] or across % side:
         raise ValueError(f"{tokens.shape[1]} tokens are not the rows of a square that divides by {side}")
-    rows = tokens.unflatten(1, (across // side, side, across // side, side))
-    return rows.transpose(2, 3).flatten(3).flatten(1, 2)
+    squares = tokens.reshape(len(tokens), across // side, side, across // side, side, -1)
+    return squares.transpose(2, 3).flatten(3).flatten(1, 2)
