@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,8 @@ def here(folder: Path, size: str, batch: int) -> dict[str, Callable[[], float]]:
 
     torch.manual_seed(0)
     # LeRobot rounds the width of the expert's MLP up to 256.
-    changes = {"toy": {"expert_mlp": 256, "frozen": "vlm", "vocabulary": 512}, "published": {}}
-    config = SmolVlaConfig(**vars_of(getattr(SmolVlaConfig, size)()) | changes[size])
+    toy = replace(SmolVlaConfig.toy(), expert_mlp=256, frozen="vlm")
+    config = toy if size == "toy" else SmolVlaConfig.published()
     publish(config, folder)
     policy = load_lerobot(folder, heads=config.heads, vision_heads=config.vision_heads)
     given = dict(np.load(folder / "given.npz"))
@@ -149,11 +150,6 @@ def here(folder: Path, size: str, batch: int) -> dict[str, Callable[[], float]]:
         optimiser.zero_grad()
 
     return {"act": lambda: timed(act), "learn": lambda: timed(learn)}
-
-
-def vars_of(config: Any) -> dict[str, Any]:
-    """The sizes of a configuration by name."""
-    return {name: getattr(config, name) for name in config.__dataclass_fields__}
 
 
 def publish(config: Any, folder: Path) -> None:
@@ -192,7 +188,7 @@ def publish(config: Any, folder: Path) -> None:
         "max_period": config.longest,
     }
     (folder / "config.json").write_text(json.dumps(settings))
-    (folder / "sizes.json").write_text(json.dumps(vars_of(config)))
+    (folder / "sizes.json").write_text(json.dumps(asdict(config)))
     rng = np.random.default_rng(0)
     given: dict[str, Any] = {name: rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8) for name in config.cameras}
     given |= {

@@ -10,8 +10,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-__all__ = ["Flow", "time_features"]
+__all__ = ["Flow", "padded", "time_features"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +53,11 @@ class Flow:
             x = x + step * velocity(x, time)
             time = time + step if self.summed else torch.full_like(time, self.noise_at + count * step)
         return x
+
+
+def padded(x: Tensor, room: int) -> Tensor:
+    """(..., A) -> (..., room), zeros after what there is."""
+    return F.pad(x, (0, room - x.shape[-1]))
 
 
 def time_features(time: Tensor, width: int, *, shortest: float, longest: float) -> Tensor:

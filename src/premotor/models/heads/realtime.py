@@ -25,10 +25,10 @@ class Continuation:
     """How a new chunk goes on.
 
     left: (B, L, A) what is left of the last chunk, from now on, normalised for now; deltas are from where the robot is
-    now. delay: rows that will be carried out before the new chunk is there. until: from this row on, it is free; one
-    that leaves the last chunk's rows past the next execution alone is the paper's. fade: how rows between count less.
-    limit: of the guidance. exact: turn by the gradient through the network, as in the paper; without it, by the
-    difference itself, as LeRobot does, which costs no way back and leaves rows less consistent.
+    now. delay: rows that will be carried out before the new chunk is there. until: from this row on it is free; in the
+    paper, of a chunk of H rows of which s are carried out, H - s. fade: how the rows between count less and less.
+    limit: of the guidance. exact: turn by the gradient through the network, as in the paper; without it by the
+    difference itself, as LeRobot does, which costs no way back and makes a chunk less consistent.
     """
 
     left: Tensor

@@ -24,7 +24,7 @@ from premotor.models.batch import Inputs, Targets
 from premotor.models.contract import Robots, System
 from premotor.models.fusion.decoder import DecoderConfig
 from premotor.models.fusion.masks import Group, block_mask
-from premotor.models.heads.flow import Flow, time_features
+from premotor.models.heads.flow import Flow, padded, time_features
 from premotor.models.heads.realtime import Continuation
 from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix
 
@@ -149,7 +149,7 @@ class Pi0(System):
             told = F.silu(self.time_out(F.silu(self.time_in(when))))[:, None]
         else:
             mixed = self.time_in(torch.cat([tokens, when[:, None].expand_as(tokens)], -1))
-            first = self.state(_padded(state, c.state_room).to(kind))
+            first = self.state(padded(state, c.state_room).to(kind))
             tokens = torch.cat([first[:, None], self.time_out(F.silu(mixed))], 1)
         count, before = tokens.shape[1], prefix.real.shape[1]
         mask = self._reads(before, count - c.horizon).to(tokens.device)[-count:]
@@ -162,8 +162,8 @@ class Pi0(System):
         """Training loss and its parts."""
         # What a robot lacks is padding, too.
         has = targets.weight.amax(1, keepdim=True) > 0
-        actions = _padded(torch.where(has, targets.actions, 0.0), self.config.action_room)
-        weight = _padded(targets.weight, self.config.action_room)
+        actions = padded(torch.where(has, targets.actions, 0.0), self.config.action_room)
+        weight = padded(targets.weight, self.config.action_room)
         if self.config.padded_loss:
             weight = targets.weight.amax(-1, keepdim=True).expand_as(actions)
         prefix = self.vlm(inputs)
@@ -191,7 +191,3 @@ class Pi0(System):
             Group(name="action", tokens=self.config.horizon, reads=("",), every_step=False),
         ]
         return block_mask(groups, 0)
-
-
-def _padded(x: Tensor, room: int) -> Tensor:
-    return F.pad(x, (0, room - x.shape[-1]))

@@ -23,7 +23,7 @@ from premotor.models.batch import Inputs, Targets
 from premotor.models.contract import Robots, System
 from premotor.models.fusion.decoder import DecoderConfig
 from premotor.models.fusion.interleaved import InterleavedDecoder
-from premotor.models.heads.flow import Flow, time_features
+from premotor.models.heads.flow import Flow, padded, time_features
 from premotor.models.heads.realtime import Continuation
 from premotor.models.language.paligemma import Prefix
 from premotor.models.language.smolvlm import SmolVlm, SmolVlmConfig
@@ -126,7 +126,7 @@ class SmolVla(System):
 
     def read(self, inputs: Inputs) -> Prefix:
         """Pictures, words and the state, once, as the expert reads them."""
-        state = self.state(_padded(inputs.state, self.config.state_room).to(self.state.weight.dtype))[:, None]
+        state = self.state(padded(inputs.state, self.config.state_room).to(self.state.weight.dtype))[:, None]
         if self.config.frozen == "vlm" and torch.is_grad_enabled():
             # Only the state has been taught to come in, so nothing before it is kept for the way back.
             with torch.no_grad():
@@ -160,7 +160,7 @@ class SmolVla(System):
         """Training loss and its parts."""
         # What a robot lacks is padding, too.
         has = targets.weight.amax(1, keepdim=True) > 0
-        actions = _padded(torch.where(has, targets.actions, 0.0), self.config.action_room)
+        actions = padded(torch.where(has, targets.actions, 0.0), self.config.action_room)
         prefix = self.read(inputs)
         error = self.flow.error(actions, lambda x, time: self.velocity(prefix, x, time))
         error = error[..., : targets.weight.shape[-1]] * targets.weight
@@ -178,7 +178,3 @@ class SmolVla(System):
 
         chunk = self.flow.walk(noise, velocity if after is None else after.guided(self.flow, velocity))
         return chunk[..., : c.action_dim]
-
-
-def _padded(x: Tensor, room: int) -> Tensor:
-    return F.pad(x, (0, room - x.shape[-1]))
