@@ -6,8 +6,10 @@ import torch
 from PIL import Image
 
 from premotor.models.vision.keypoints import SpatialSoftmax
+from premotor.models.vision.letterbox import letterbox
 from premotor.models.vision.pixels import Fit, Pixels
 from premotor.models.vision.resnet import Norm, ResNet, map_side
+from premotor.models.vision.shuffle import pixel_shuffle
 from premotor.models.vision.squeeze import squeeze
 
 
@@ -58,3 +60,22 @@ def test_a_squeezed_picture_is_pillow_s(height: int, width: int, size: int) -> N
     fine = squeeze(tensor.float(), size)
     assert (fine - squeeze(tensor, size)).abs().max() < 3
     assert 0 <= float(fine.min()) <= float(fine.max()) <= 255
+
+
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_tokens_of_a_small_square_become_one(side: int) -> None:
+    tokens = torch.randn(2, 36, 5)
+    grid, found = tokens.view(2, 6, 6, 5), pixel_shuffle(tokens, side)
+    across = 6 // side
+    for row in range(across):
+        for column in range(across):
+            square = grid[:, row * side : (row + 1) * side, column * side : (column + 1) * side]
+            assert torch.equal(found[:, row * across + column], square.flatten(1))
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 40), (40, 20), (20, 20)])
+def test_a_picture_that_is_not_centred_is_at_the_bottom_right(height: int, width: int) -> None:
+    found = letterbox(torch.ones(1, 3, height, width), 32, fill=-1.0, antialias=False, centred=False)[0, 0]
+    wanted = torch.full((32, 32), -1.0)
+    wanted[32 - 32 * height // max(height, width) :, 32 - 32 * width // max(height, width) :] = 1.0
+    assert torch.equal(found, wanted)

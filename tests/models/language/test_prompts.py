@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from premotor.models.language.prompts import openvla_prompt, pi0_fast_prompt, pi0_prompt, pi05_prompt
+from premotor.models.language.prompts import openvla_prompt, pi0_fast_prompt, pi0_prompt, pi05_prompt, smolvla_prompt
 
 # Normalised states, and what LeRobot 0.6.1 tells of them.
 PI05 = [
@@ -31,6 +31,11 @@ def test_pi0_fast_is_told_its_state(state: list[float], told: str) -> None:
 
 def test_an_instruction_is_one_line_of_words() -> None:
     assert pi0_prompt(" pick_up the\nred cube \n") == "pick up the red cube\n"
+
+
+def test_smolvla_is_told_as_is_with_one_end() -> None:
+    for task in ("pick_up the Red cube", "pick_up the Red cube\n"):
+        assert smolvla_prompt(task) == "pick_up the Red cube\n"
 
 
 def test_openvla_is_asked() -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Decoder", "DecoderConfig", "Past"]
+__all__ = ["Block", "Decoder", "DecoderConfig", "Norm", "Past", "rotary"]
 
 # Keys and values of each layer, both (B, K, T, W).
 Past = Sequence[tuple[Tensor, Tensor]]
@@ -55,14 +55,14 @@ class Decoder(nn.Module):
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.config = config
-        self.blocks = nn.ModuleList(_Block(config) for _ in range(config.layers))
-        self.norm = _Norm(config)
+        self.blocks = nn.ModuleList(Block(config, config.width) for _ in range(config.layers))
+        self.norm = Norm(config)
 
     def forward(
         self, x: Tensor, mask: Tensor, places: Tensor, *, told: Tensor | None = None, past: Past | None = None
     ) -> tuple[Tensor, Past]:
         """Features, and the past with these tokens added; see the class for shapes."""
-        angles, read = self._angles(places), []
+        angles, read = rotary(places, self.config), []
         for index, block in enumerate(self.blocks):
             x, kept = block(x, mask, angles, told, None if past is None else past[index])
             read.append(kept)
@@ -70,7 +70,7 @@ class Decoder(nn.Module):
 
     def remember(self, x: Tensor, mask: Tensor, places: Tensor) -> Past:
         """What later tokens need of these and no more: what only makes features in the last layer is left out."""
-        angles, read = self._angles(places), []
+        angles, read = rotary(places, self.config), []
         for block in self.blocks[:-1]:
             x, kept = block(x, mask, angles, None, None)
             read.append(kept)
@@ -83,18 +83,11 @@ class Decoder(nn.Module):
         return [weight for part in parts for weight in part.parameters()]
 
     @property
-    def _last(self) -> "_Block":
-        return cast(_Block, self.blocks[-1])
-
-    def _angles(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine, each (B, 1, T, W / 2)."""
-        width = self.config.head_width
-        steps = torch.arange(0, width, 2, dtype=torch.float32, device=places.device) / width
-        angles = places[:, None, :, None].float() * self.config.base**-steps
-        return angles.cos(), angles.sin()
+    def _last(self) -> "Block":
+        return cast(Block, self.blocks[-1])
 
 
-class _Norm(nn.Module):
+class Norm(nn.Module):
     """Divides by the root of the mean square; gives back, too, how much of what follows is added to the residual."""
 
     def __init__(self, config: DecoderConfig) -> None:
@@ -109,6 +102,7 @@ class _Norm(nn.Module):
             self.weight = nn.Parameter(torch.full((config.width,), 0.0 if config.near_one else 1.0))
 
     def forward(self, x: Tensor, told: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Normalised, and the share; told (B, 1 or T, C)."""
         wide = x.float()
         wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
         if told is None:
@@ -118,20 +112,22 @@ class _Norm(nn.Module):
         return (wide * (1 + factor.float()) + shift.float()).to(x.dtype), gate
 
 
-class _Block(nn.Module):
-    def __init__(self, c: DecoderConfig) -> None:
+class Block(nn.Module):
+    """One layer: reads, then thinks. source: width of what keys and values are made of."""
+
+    def __init__(self, c: DecoderConfig, source: int) -> None:
         super().__init__()
         self.config = c
-        self.before_read, self.before_think = _Norm(c), _Norm(c)
+        self.before_read, self.before_think = Norm(c), Norm(c)
         self.query = nn.Linear(c.width, c.heads * c.head_width, bias=c.bias)
-        self.key, self.value = (nn.Linear(c.width, c.kv_heads * c.head_width, bias=c.bias) for _ in range(2))
+        self.key, self.value = (nn.Linear(source, c.kv_heads * c.head_width, bias=c.bias) for _ in range(2))
         self.out = nn.Linear(c.heads * c.head_width, c.width, bias=False)
         self.gate, self.widen = (nn.Linear(c.width, c.mlp, bias=False) for _ in range(2))
         self.narrow = nn.Linear(c.mlp, c.width, bias=False)
 
     def keep(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Keys and values of normalised features."""
-        return _rotate(self._heads(self.key(x)), angles), self._heads(self.value(x))
+        return _rotated(self.split(self.key(x)), angles), self.split(self.value(x))
 
     def forward(
         self,
@@ -141,27 +137,44 @@ class _Block(nn.Module):
         told: Tensor | None,
         past: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """What becomes of x (B, T, D), and the keys and values that were read."""
         at, share = self.before_read(x, told)
         k, v = self.keep(at, angles)
         if past is not None:
             k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
-        q = _rotate(self._heads(self.query(at)), angles)
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
-        x = _added(x, self.out(read.transpose(1, 2).flatten(2)), share)
+        x = _added(x, self.read(at, k, v, mask, angles), share)
+        return self.think(x, told), (k, v)
+
+    def read(self, at: Tensor, k: Tensor, v: Tensor, mask: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        """What normalised features find among keys and values."""
+        q = _rotated(self.split(self.query(at)), angles)
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+        return self.out(found.transpose(1, 2).flatten(2))
+
+    def think(self, x: Tensor, told: Tensor | None) -> Tensor:
+        """Each token for itself."""
         at, share = self.before_think(x, told)
         opened = self.gate(at)
         opened = F.silu(opened) if self.config.activation == "silu" else F.gelu(opened, approximate="tanh")
-        return _added(x, self.narrow(opened * self.widen(at)), share), (k, v)
+        return _added(x, self.narrow(opened * self.widen(at)), share)
 
-    def _heads(self, x: Tensor) -> Tensor:
+    def split(self, x: Tensor) -> Tensor:
+        """(B, T, heads * W) -> (B, heads, T, W)."""
         return x.view(*x.shape[:2], -1, self.config.head_width).transpose(1, 2)
+
+
+def rotary(places: Tensor, config: DecoderConfig) -> tuple[Tensor, Tensor]:
+    """Cosine and sine, each (B, 1, T, W / 2), of where tokens (B, T) stand."""
+    steps = torch.arange(0, config.head_width, 2, dtype=torch.float32, device=places.device) / config.head_width
+    angles = places[:, None, :, None].float() * config.base**-steps
+    return angles.cos(), angles.sin()
 
 
 def _added(x: Tensor, more: Tensor, share: Tensor | None) -> Tensor:
     return x + (more if share is None else more * share)
 
 
-def _rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+def _rotated(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     """Turn the pairs (first half, second half) of each head by the angles of where the token stands."""
     cos, sin = angles
     first, second = x.float().chunk(2, -1)

@@ -10,8 +10,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-__all__ = ["Flow", "time_features"]
+__all__ = ["Flow", "padded", "time_features"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +39,12 @@ class Flow:
             return time * noise + (1 - time) * actions, noise - actions
         return (1 - time) * noise + time * actions, actions - noise
 
+    def error(self, actions: Tensor, velocity: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """(B, H, A) squared, of velocity(x, time) at one random place on each chunk's path."""
+        time, noise = self.draw_time(len(actions), actions.device), torch.randn_like(actions)
+        x, wanted = self.between(actions, noise, time)
+        return (velocity(x, time) - wanted).square()
+
     def walk(self, noise: Tensor, velocity: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """From noise to actions; velocity(x, time), time (B,)."""
         x, step = noise, (-1 if self.noise_at else 1) / self.steps
@@ -46,6 +53,11 @@ class Flow:
             x = x + step * velocity(x, time)
             time = time + step if self.summed else torch.full_like(time, self.noise_at + count * step)
         return x
+
+
+def padded(x: Tensor, room: int) -> Tensor:
+    """(..., A) -> (..., room), zeros after what there is."""
+    return F.pad(x, (0, room - x.shape[-1]))
 
 
 def time_features(time: Tensor, width: int, *, shortest: float, longest: float) -> Tensor:

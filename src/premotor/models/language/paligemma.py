@@ -79,6 +79,17 @@ class PaliGemmaConfig(SystemConfig):
             return inputs
         return replace(inputs, words=torch.randint(self.vocabulary, (batch, self.words)))
 
+    def reader(self) -> DecoderConfig:
+        """Sizes of what reads pictures and words."""
+        return DecoderConfig(
+            width=self.width,
+            layers=self.layers,
+            mlp=self.mlp,
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            head_width=self.head_width,
+        )
+
 
 class PaliGemma(nn.Module):
     """Reads inputs. numbers: the state is told, too, in 256 words that are learned for it."""
@@ -91,14 +102,7 @@ class PaliGemma(nn.Module):
         self.word = nn.Embedding(c.vocabulary, c.width) if c.vocabulary else None
         self.text = nn.Linear(c.text_width, c.width) if c.text_width else None
         self.number = nn.Embedding(_BINS.count, c.width) if numbers else None
-        self.decoder = DecoderConfig(
-            width=c.width,
-            layers=c.layers,
-            mlp=c.mlp,
-            heads=c.heads,
-            kv_heads=c.kv_heads,
-            head_width=c.head_width,
-        ).build()
+        self.decoder = c.reader().build()
 
     def forward(self, inputs: Inputs) -> Prefix:
         """Read pictures and words, once."""
@@ -111,9 +115,9 @@ class PaliGemma(nn.Module):
         found = list[tuple[Tensor, Tensor]]()
         for camera in self.config.cameras:
             if camera in inputs.images:
-                tokens = self.seen(self.eye(self.picture(inputs.images[camera])))
+                seen = self.see(self.picture(inputs.images[camera]))
                 has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
-                found.append((tokens, has.view(-1, 1).expand(tokens.shape[:2])))
+                found.append((seen, has.view(-1, 1).expand(seen.shape[:2])))
         words = self.embed(inputs.words) if self.text is None else self.text(inputs.words.to(self.seen.weight.dtype))
         found.append((words, inputs.words_mask))
         if self.number is not None:
@@ -121,6 +125,10 @@ class PaliGemma(nn.Module):
             found.append((numbers, torch.ones_like(numbers[..., 0], dtype=torch.bool)))
         tokens, real = zip(*found, strict=True)
         return torch.cat(tokens, 1), torch.cat(real, 1)
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) in -1..1 -> (B, T, D)."""
+        return self.seen(self.eye(pixels))
 
     def embed(self, ids: Tensor) -> Tensor:
         """(B, L) ids of words -> (B, L, D)."""

@@ -1,4 +1,4 @@
-"""What OpenVLA and the pi0 family are told: the instruction, and where it has no other way in, the state in numbers.
+"""What published policies are told: the instruction, and where it has no other way in, the state in numbers.
 
 A state is normalised by quantiles and each number told as one of 256 steps from -1 to 1; what lies below is -1, what
 lies above is 255, as in the data that the published weights were trained with.
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from premotor.models.heads.bins import Bins
 
-__all__ = ["openvla_prompt", "pi0_fast_prompt", "pi0_prompt", "pi05_prompt"]
+__all__ = ["openvla_prompt", "pi0_fast_prompt", "pi0_prompt", "pi05_prompt", "smolvla_prompt"]
 
 _STEPS = Bins.uniform(256, below=True)
 
@@ -32,6 +32,11 @@ def pi0_fast_prompt(task: str, state: Tensor, *, lower: bool = True) -> str:
     """The instruction and a state (S,). lower: without capitals, as openpi trained; LeRobot leaves them."""
     task = _one_line(task)
     return f"Task: {task.lower() if lower else task}, State: {_numbers(state)};\n"
+
+
+def smolvla_prompt(task: str) -> str:
+    """The instruction as it is, and the end of a line where it has none."""
+    return task if task.endswith("\n") else f"{task}\n"
 
 
 def _one_line(task: str) -> str:

@@ -23,6 +23,7 @@ SYSTEMS = {
     "pi05": "premotor.models.systems.pi0:Pi05Config",
     "pi0_fast": "premotor.models.systems.pi0_fast:Pi0FastConfig",
     "premotor": "premotor.models.systems.premotor:PremotorConfig",
+    "smolvla": "premotor.models.systems.smolvla:SmolVlaConfig",
 }
 
 

@@ -24,7 +24,8 @@ from premotor.models.batch import Inputs, Targets
 from premotor.models.contract import Robots, System
 from premotor.models.fusion.decoder import DecoderConfig
 from premotor.models.fusion.masks import Group, block_mask
-from premotor.models.heads.flow import Flow, time_features
+from premotor.models.heads.flow import Flow, padded, time_features
+from premotor.models.heads.realtime import Continuation
 from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix
 
 __all__ = ["Pi0", "Pi0Config", "Pi05Config"]
@@ -148,7 +149,7 @@ class Pi0(System):
             told = F.silu(self.time_out(F.silu(self.time_in(when))))[:, None]
         else:
             mixed = self.time_in(torch.cat([tokens, when[:, None].expand_as(tokens)], -1))
-            first = self.state(_padded(state, c.state_room).to(kind))
+            first = self.state(padded(state, c.state_room).to(kind))
             tokens = torch.cat([first[:, None], self.time_out(F.silu(mixed))], 1)
         count, before = tokens.shape[1], prefix.real.shape[1]
         mask = self._reads(before, count - c.horizon).to(tokens.device)[-count:]
@@ -161,22 +162,25 @@ class Pi0(System):
         """Training loss and its parts."""
         # What a robot lacks is padding, too.
         has = targets.weight.amax(1, keepdim=True) > 0
-        actions = _padded(torch.where(has, targets.actions, 0.0), self.config.action_room)
-        weight = _padded(targets.weight, self.config.action_room)
+        actions = padded(torch.where(has, targets.actions, 0.0), self.config.action_room)
+        weight = padded(targets.weight, self.config.action_room)
         if self.config.padded_loss:
             weight = targets.weight.amax(-1, keepdim=True).expand_as(actions)
-        time, noise = self.flow.draw_time(len(actions), actions.device), torch.randn_like(actions)
-        x, wanted = self.flow.between(actions, noise, time)
-        error = (self.velocity(self.vlm(inputs), inputs.state, x, time) - wanted).square() * weight
+        prefix = self.vlm(inputs)
+        error = self.flow.error(actions, lambda x, time: self.velocity(prefix, inputs.state, x, time)) * weight
         total = error.sum() / weight.sum().clamp(min=1.0)
         return total, {"loss": float(total.detach())}
 
-    @torch.inference_mode()
-    def sample(self, inputs: Inputs) -> Tensor:
-        """(B, H, A) normalised actions."""
+    @torch.no_grad()
+    def sample(self, inputs: Inputs, after: Continuation | None = None) -> Tensor:
+        """(B, H, A) normalised actions. after: the last chunk, which they go on."""
         prefix, c = self.vlm(inputs), self.config
         noise = torch.randn(len(prefix.real), c.horizon, c.action_room, device=prefix.real.device)
-        chunk = self.flow.walk(noise, lambda x, time: self.velocity(prefix, inputs.state, x, time))
+
+        def velocity(x: Tensor, time: Tensor) -> Tensor:
+            return self.velocity(prefix, inputs.state, x, time)
+
+        chunk = self.flow.walk(noise, velocity if after is None else after.guided(self.flow, velocity))
         return chunk[..., : c.action_dim]
 
     def _reads(self, before: int, states: int) -> Tensor:
@@ -187,7 +191,3 @@ class Pi0(System):
             Group(name="action", tokens=self.config.horizon, reads=("",), every_step=False),
         ]
         return block_mask(groups, 0)
-
-
-def _padded(x: Tensor, room: int) -> Tensor:
-    return F.pad(x, (0, room - x.shape[-1]))
