@@ -59,9 +59,7 @@ class Block(nn.Module):
 class DiT(nn.Module):
     """x (B, T, D) at steps (B,), and a context (B, S, C) -> (B, T, out)."""
 
-    def __init__(
-        self, width: int, layers: int, heads: int, context: int, out: int, *, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, width: int, layers: int, heads: int, context: int, out: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.step_in, self.step_out = nn.Linear(_STEP_CODE, width), nn.Linear(width, width)
         self.blocks = nn.ModuleList(

@@ -91,8 +91,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None, *, told: Tensor | None = None) -> Tensor:
         """Encode; see the class for shapes."""
-        for x in self.layers(x, mask, told=told):
-            pass
+        for layer in self.layers(x, mask, told=told):
+            x = layer
         return self.norm(x)
 
     def layers(

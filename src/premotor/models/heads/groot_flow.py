@@ -74,9 +74,7 @@ class GrootFlow(nn.Module):
         self.config = c = config
         self.flow = Flow(noise_at=0, steps=c.steps)
         self.norm = nn.LayerNorm(c.context)
-        self.digest = nn.ModuleList(
-            Block(c.context, c.digest_heads, dropout=c.dropout) for _ in range(c.digest_layers)
-        )
+        self.digest = nn.ModuleList(Block(c.context, c.digest_heads, dropout=c.dropout) for _ in range(c.digest_layers))
         self.state = EmbodimentMlp(c.embodiments, c.state_room, c.hidden, c.width)
         self.action = ActionEncoder(c.embodiments, c.action_room, c.width)
         self.places = nn.Parameter(torch.randn(c.length, c.width) * 0.02)

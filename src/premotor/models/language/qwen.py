@@ -224,4 +224,3 @@ def _placed(into: Tensor, here: Tensor, what: Tensor, real: Tensor) -> Tensor:
     found = into.clone()
     found[here] = what[real].to(into.dtype)
     return found
-

@@ -28,29 +28,33 @@ from premotor.models.language.qwen import QwenVlm, QwenVlmConfig
 __all__ = ["Groot", "GrootConfig", "GrootN15Config"]
 
 # What both have in common at the sizes that are ours.
-_NANO: dict[str, Any] = dict(
-    cameras=("front", "wrist"), robots=("panda", "so101"), embodiments=2, horizon=12, length=32,
-    state_dim=17, action_dim=7, state_room=17, action_room=7, words=16, vocabulary=0, text_width=384,
-    image_size=128, crop=1.0, vlm_width=192, vlm_layers=3, vlm_heads=4, vlm_kv_heads=2, vlm_head_width=48, vlm_mlp=512,
-    width=192, layers=6, heads=4, hidden=128, out=128, digest_layers=1, digest_heads=4,
-    dropout=0.0, state_dropout=0.0, tune_eye=True, tune_llm=True,
-)  # fmt: skip
-_TOY: dict[str, Any] = dict(
-    cameras=("front", "wrist"), robots=("panda", "so101"), embodiments=3, horizon=6, length=8,
-    state_dim=7, action_dim=7, state_room=9, action_room=8, words=12, vocabulary=64, image_word=63,
-    image_size=32, crop=1.0, patch=8, vision_width=32, vision_layers=2, vision_heads=4, vision_mlp=64,
-    vlm_width=32, vlm_layers=2, vlm_heads=4, vlm_kv_heads=2, vlm_head_width=8, vlm_mlp=64,
-    width=32, layers=4, heads=4, hidden=16, out=16, digest_layers=1, digest_heads=4,
-    dropout=0.0, state_dropout=0.0, tune_eye=True, tune_llm=True,
-)  # fmt: skip
+_NANO: dict[str, Any] = {
+    "cameras": ("front", "wrist"), "robots": ("panda", "so101"), "embodiments": 2,
+    "horizon": 12, "row_room": 12, "length": 32,
+    "state_dim": 17, "action_dim": 7, "state_room": 17, "action_room": 7,
+    "words": 16, "vocabulary": 0, "text_width": 384, "image_size": 128, "crop": 1.0,
+    "vlm_width": 192, "vlm_layers": 3, "vlm_heads": 4, "vlm_kv_heads": 2, "vlm_head_width": 48, "vlm_mlp": 512,
+    "width": 192, "layers": 6, "heads": 4, "hidden": 128, "out": 128, "digest_layers": 1, "digest_heads": 4,
+    "dropout": 0.0, "state_dropout": 0.0, "tune_eye": True, "tune_llm": True,
+}  # fmt: skip
+_TOY: dict[str, Any] = {
+    "cameras": ("front", "wrist"), "robots": ("panda", "so101"), "embodiments": 3,
+    "horizon": 5, "row_room": 6, "length": 8,
+    "state_dim": 7, "action_dim": 7, "state_room": 9, "action_room": 8,
+    "words": 12, "vocabulary": 64, "image_word": 63, "image_size": 32, "crop": 1.0, "patch": 8,
+    "vision_width": 32, "vision_layers": 2, "vision_heads": 4, "vision_mlp": 64,
+    "vlm_width": 32, "vlm_layers": 2, "vlm_heads": 4, "vlm_kv_heads": 2, "vlm_head_width": 8, "vlm_mlp": 64,
+    "width": 32, "layers": 4, "heads": 4, "hidden": 16, "out": 16, "digest_layers": 1, "digest_heads": 4,
+    "dropout": 0.0, "state_dropout": 0.0, "tune_eye": True, "tune_llm": True,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GrootConfig(QwenVlmConfig):
     """Sizes; the defaults are N1.7's as published. See QwenVlmConfig and GrootFlowConfig for the others.
 
-    robots: whose weights these are, the first has those of embodiment 0. state_dim, action_dim: of the widest;
-    state_room, action_room: numbers that the weights take, a robot's fewer are padded with zeros.
+    robots: whose weights these are, the first has those of embodiment 0. state_dim, action_dim, horizon: of the robots;
+    state_room, action_room, row_room: what the weights were made for, a robot's fewer are padded with zeros.
     """
 
     robots: tuple[str, ...] = ()
@@ -59,6 +63,7 @@ class GrootConfig(QwenVlmConfig):
     state_room: int = 132
     action_room: int = 132
     horizon: int = 40
+    row_room: int = 40
     embodiments: int = 32
     width: int = 1536
     layers: int = 32
@@ -121,7 +126,7 @@ class GrootConfig(QwenVlmConfig):
             embodiments=self.embodiments,
             state_room=self.state_room,
             action_room=self.action_room,
-            horizon=self.horizon,
+            horizon=self.row_room,
             width=self.width,
             layers=self.layers,
             heads=self.heads,
@@ -173,6 +178,7 @@ class GrootN15Config(GrootConfig):
     state_room: int = 64
     action_room: int = 32
     horizon: int = 16
+    row_room: int = 16
     layers: int = 16
     future: int = 32
     text_every: int = 0
@@ -197,11 +203,10 @@ class Groot(System):
     def __init__(self, config: GrootConfig) -> None:
         super().__init__()
         self.config = c = config
-        if c.action_dim > c.action_room or c.state_dim > c.state_room or c.horizon > c.length:
-            raise SpecMismatch(
-                f"state {c.state_dim}, action {c.action_dim} and {c.horizon} rows do not fit into {c.state_room}, "
-                f"{c.action_room} and {c.length}"
-            )
+        sizes = (c.state_dim, c.action_dim, c.horizon)
+        rooms = (c.state_room, c.action_room, min(c.row_room, c.length))
+        if any(size > room for size, room in zip(sizes, rooms, strict=True)):
+            raise SpecMismatch(f"state, action and rows of {sizes} do not fit into {rooms}")
         self.vlm = QwenVlm(c)
         self.head = c.head().build()
 
@@ -214,17 +219,18 @@ class Groot(System):
         c = self.config
         # What a robot lacks is padding, too.
         has = targets.weight.amax(1, keepdim=True) > 0
-        actions = _padded(torch.where(has, targets.actions, 0.0), c.action_room)
-        weight, state = _padded(targets.weight, c.action_room), _padded(inputs.state, c.state_room)
+        actions = _padded(torch.where(has, targets.actions, 0.0), c.action_room, c.row_room)
+        weight = _padded(targets.weight, c.action_room, c.row_room)
+        state = _padded(inputs.state, c.state_room)
         total = self.head.loss(self.read(inputs), state, actions, weight, inputs.embodiment)
         return total, {"loss": float(total.detach())}
 
     @torch.inference_mode()
     def sample(self, inputs: Inputs) -> Tensor:
         """(B, H, A) normalised actions."""
-        state = _padded(inputs.state, self.config.state_room)
-        return self.head.sample(self.read(inputs), state, inputs.embodiment)[..., : self.config.action_dim]
+        c, state = self.config, _padded(inputs.state, self.config.state_room)
+        return self.head.sample(self.read(inputs), state, inputs.embodiment)[:, : c.horizon, : c.action_dim]
 
 
-def _padded(x: Tensor, room: int) -> Tensor:
-    return F.pad(x, (0, room - x.shape[-1]))
+def _padded(x: Tensor, room: int, rows: int | None = None) -> Tensor:
+    return F.pad(x, (0, room - x.shape[-1], 0, rows - x.shape[-2] if rows else 0))
