@@ -4,13 +4,12 @@ Blocks take turns: the even ones read the context, the odd ones the sequence its
 shifts what each of them is shown. Without a step, and reading only itself, a block is a plain transformer's.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from premotor.models.fusion.positions import step_code
 
 __all__ = ["Block", "DiT"]
 
@@ -83,5 +82,9 @@ class DiT(nn.Module):
 
     def code(self, steps: Tensor) -> Tensor:
         """Steps (B,) -> (B, D) what the blocks are told."""
-        sines, cosines = step_code(steps, _STEP_CODE).chunk(2, -1)
-        return self.step_out(F.silu(self.step_in(torch.cat([cosines, sines], -1).to(self.out.weight.dtype))))
+        half = _STEP_CODE // 2
+        # Rounded in this order as published: at a thousand steps, another order is seen.
+        rate = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=steps.device) / (half - 1))
+        angle = steps[:, None] * rate
+        code = torch.cat([angle.cos(), angle.sin()], -1).to(self.out.weight.dtype)
+        return self.step_out(F.silu(self.step_in(code)))

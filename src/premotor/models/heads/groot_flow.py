@@ -31,7 +31,7 @@ class Context(NamedTuple):
 class GrootFlowConfig:
     """Sizes. context: width of what the VLM read; digest_layers, digest_heads: of what reads it once more.
 
-    state_room, action_room: numbers that the weights take. hidden: of the encoders and the decoder. future: learned
+    state_room, action_room: numbers that the weights take. hidden: of the encoders and the decoder, which takes as many. future: learned
     tokens between state and actions. length: places that actions may have. text_every: of the blocks that read the
     VLM, every so many reads words and the others pictures; 0 where all read both. state_dropout: share of the rows
     whose state is hidden in training. reads_padding: see `GrootFlow`. steps: of denoising.
@@ -46,7 +46,6 @@ class GrootFlowConfig:
     layers: int
     heads: int
     hidden: int
-    out: int
     digest_layers: int
     digest_heads: int
     future: int
@@ -79,8 +78,8 @@ class GrootFlow(nn.Module):
         self.action = ActionEncoder(c.embodiments, c.action_room, c.width)
         self.places = nn.Parameter(torch.randn(c.length, c.width) * 0.02)
         self.future = nn.Parameter(torch.randn(c.future, c.width) * 0.02) if c.future else None
-        self.dit = DiT(c.width, c.layers, c.heads, c.context, c.out, dropout=c.dropout)
-        self.decode = EmbodimentMlp(c.embodiments, c.out, c.hidden, c.action_room)
+        self.dit = DiT(c.width, c.layers, c.heads, c.context, c.hidden, dropout=c.dropout)
+        self.decode = EmbodimentMlp(c.embodiments, c.hidden, c.hidden, c.action_room)
 
     def read(self, features: Tensor, real: Tensor, pictured: Tensor) -> Context:
         """What blocks read of features (B, S, C) of which these (B, S) are real, and these (B, S) of pictures."""

@@ -34,7 +34,7 @@ _NANO: dict[str, Any] = {
     "state_dim": 17, "action_dim": 7, "state_room": 17, "action_room": 7,
     "words": 16, "vocabulary": 0, "text_width": 384, "image_size": 128, "crop": 1.0,
     "vlm_width": 192, "vlm_layers": 3, "vlm_heads": 4, "vlm_kv_heads": 2, "vlm_head_width": 48, "vlm_mlp": 512,
-    "width": 192, "layers": 6, "heads": 4, "hidden": 128, "out": 128, "digest_layers": 1, "digest_heads": 4,
+    "width": 192, "layers": 4, "heads": 4, "hidden": 128, "digest_layers": 1, "digest_heads": 4,
     "dropout": 0.0, "state_dropout": 0.0, "tune_eye": True, "tune_llm": True,
 }  # fmt: skip
 _TOY: dict[str, Any] = {
@@ -44,7 +44,7 @@ _TOY: dict[str, Any] = {
     "words": 12, "vocabulary": 64, "image_word": 63, "image_size": 32, "crop": 1.0, "patch": 8,
     "vision_width": 32, "vision_layers": 2, "vision_heads": 4, "vision_mlp": 64,
     "vlm_width": 32, "vlm_layers": 2, "vlm_heads": 4, "vlm_kv_heads": 2, "vlm_head_width": 8, "vlm_mlp": 64,
-    "width": 32, "layers": 4, "heads": 4, "hidden": 16, "out": 16, "digest_layers": 1, "digest_heads": 4,
+    "width": 32, "layers": 4, "heads": 4, "hidden": 16, "digest_layers": 1, "digest_heads": 4,
     "dropout": 0.0, "state_dropout": 0.0, "tune_eye": True, "tune_llm": True,
 }  # fmt: skip
 
@@ -69,7 +69,6 @@ class GrootConfig(QwenVlmConfig):
     layers: int = 32
     heads: int = 32
     hidden: int = 1024
-    out: int = 1024
     digest_layers: int = 4
     digest_heads: int = 32
     future: int = 0
@@ -112,7 +111,9 @@ class GrootConfig(QwenVlmConfig):
         )
 
     def index_of(self, robot: str) -> int:
-        """Its place among the robots."""
+        """Its place among the robots; raises SpecMismatch when it is none of them."""
+        if robot not in self.robots:
+            raise SpecMismatch(f"no weights are {robot!r}'s; known robots: {', '.join(self.robots) or 'none is named'}")
         return self.robots.index(robot)
 
     def build(self) -> "Groot":
@@ -131,7 +132,6 @@ class GrootConfig(QwenVlmConfig):
             layers=self.layers,
             heads=self.heads,
             hidden=self.hidden,
-            out=self.out,
             digest_layers=self.digest_layers,
             digest_heads=self.digest_heads,
             future=self.future,

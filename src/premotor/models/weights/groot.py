@@ -157,7 +157,6 @@ def _head_sizes(folder: Path, weights: _Weights, settings: _Settings, published:
         "width": width,
         "length": length,
         "hidden": hidden,
-        "out": shape(weights, f"{_HEAD}model.proj_out_2.weight")[0],
         "layers": count(weights, f"{_HEAD}model.transformer_blocks."),
         "heads": dit.get("num_attention_heads", published.heads),
         "digest_layers": count(weights, f"{_HEAD}vl_self_attention.transformer_blocks."),
