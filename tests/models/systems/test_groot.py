@@ -64,7 +64,7 @@ def test_robots_share_the_transformer_and_nothing_else(kind: Any) -> None:
     other = [act(policy, replace(inputs, embodiment=torch.tensor([0, robot]))) for robot in (0, 1)]
     assert torch.equal(other[0][0], other[1][0])
     assert not torch.allclose(other[0][1], other[1][1], atol=1e-3)
-    policy.loss(replace(inputs, embodiment=torch.tensor([2, 2])), targets)[0].backward()
+    loss(policy, replace(inputs, embodiment=torch.tensor([2, 2])), targets).backward()  # type: ignore[no-untyped-call]
     own = [weight.grad for weight in policy.parameters() if weight.ndim == 3]
     assert len(own) == 7
     for grad in own:

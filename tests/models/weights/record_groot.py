@@ -33,7 +33,7 @@ EAGLE = {"vision": "vision_model.", "llm": "language_model.", "seen": "mlp1.0."}
 
 def filled(model: Any, start: str = "") -> dict[str, list[int]]:
     """Overwrite the weights by name; gives back names and shapes, tied ones once."""
-    shapes, state = {}, model.state_dict()
+    shapes, state = dict[str, list[int]](), model.state_dict()
     for name, value in state.items():
         if name.endswith("lm_head.weight"):
             continue
@@ -46,7 +46,8 @@ def filled(model: Any, start: str = "") -> dict[str, list[int]]:
 def save(name: str, arrays: dict[str, Any], shapes: dict[str, Any]) -> None:
     (GOLDEN / name).mkdir(exist_ok=True)
     (GOLDEN / name / "shapes.json").write_text(json.dumps(shapes))
-    np.savez_compressed(GOLDEN / name / "golden.npz", **{k: np.asarray(v) for k, v in arrays.items()})
+    made: dict[str, Any] = {k: np.asarray(v) for k, v in arrays.items()}
+    np.savez_compressed(GOLDEN / name / "golden.npz", **made)
 
 
 def uneven() -> None:
@@ -108,7 +109,7 @@ def eagle() -> None:
     rng = np.random.default_rng(1)
     settings = json.loads((GOLDEN / "groot_eagle" / "config.json").read_text())
     parts = eagle_parts(settings["vision_config"], settings["text_config"], "cpu")
-    shapes = {}
+    shapes = dict[str, list[int]]()
     for part, start in EAGLE.items():
         shapes |= filled(parts[part], f"backbone.eagle_model.{start}")
     pictures = rng.integers(0, 256, (2, 28, 28, 3), dtype=np.uint8)

@@ -19,6 +19,7 @@ from premotor.models.language import qwen
 from premotor.models.language.qwen import QwenVlm
 from premotor.models.systems import system_config
 from premotor.models.systems.groot import Groot, GrootN15Config
+from premotor.models.vision.qwen3vl import patches
 from premotor.models.weights.groot import groot_table, groot_unread, load_groot
 from premotor.models.weights.qwen import vlm_entry, vlm_sizes, vlm_unread, with_words
 from premotor.models.weights.table import fill
@@ -54,7 +55,7 @@ def drawn_n15(time: Tensor) -> Tensor:
     return drawn((1 - time.double() - 0.001) / 0.999)
 
 
-def lerobot(folder: Path, **sizes: bool) -> Groot:
+def lerobot(folder: Path, **sizes: Any) -> Groot:
     made = make(GOLDEN / "groot", folder)
     return load_groot(made, base=BASE, vlm=VLM, image_size=32, **sizes)
 
@@ -155,7 +156,7 @@ def uneven_inputs(golden: Golden) -> Inputs:
     )
 
 
-def uneven(folder: Path, **sizes: int) -> Groot:
+def uneven(folder: Path, **sizes: Any) -> Groot:
     made = make(GOLDEN / "groot_uneven", folder)
     vlm = GOLDEN / "groot_uneven" / "vlm"
     return load_groot(made, vlm=vlm, cameras=("front", "wrist"), reads_padding=True, **sizes)
@@ -165,9 +166,9 @@ def test_nvidia_s_weights_see_and_act_as_there(tmp_path: Path) -> None:
     golden, policy = recorded("groot_uneven"), uneven(tmp_path)
     inputs = uneven_inputs(golden)
     shown = policy.vlm.picture(inputs.images["front"])
-    flat, grid = qwen.patches(torch.stack([shown, policy.vlm.picture(inputs.images["wrist"])], 1).flatten(0, 1), 8, 2)
+    flat, grid = patches(torch.stack([shown, policy.vlm.picture(inputs.images["wrist"])], 1).flatten(0, 1), 8, 2)
     assert gap(flat.flatten(0, 1), golden["patches"]) < 1e-6
-    wide, grid = qwen.patches(golden["wide"].permute(0, 3, 1, 2).float() / 127.5 - 1, 8, 2)
+    wide, grid = patches(golden["wide"].permute(0, 3, 1, 2).float() / 127.5 - 1, 8, 2)
     assert grid == (4, 6)
     assert gap(wide[0], golden["wide_patches"]) < 1e-6
     tokens, beside = policy.vlm.eye(wide, grid)

@@ -110,8 +110,9 @@ class QwenVlm(nn.Module):
         self.config = c = config
         eye = (c.vision_width, c.vision_layers, c.vision_heads, c.vision_mlp)
         self.eye: QwenEye | SigLip
+        self.seen: nn.Module = nn.Identity()
         if c.eye == "qwen3_vl":
-            self.eye, self.seen = QwenEye(c.side, c.patch, c.merge, *eye, c.vlm_width, c.deep), nn.Identity()
+            self.eye = QwenEye(c.side, c.patch, c.merge, *eye, c.vlm_width, c.deep)
         else:
             self.eye = SigLip(c.image_size, c.patch, *eye, end_norm=False)
             self.seen = nn.Linear(c.vision_width, c.vlm_width)
@@ -153,17 +154,21 @@ class QwenVlm(nn.Module):
         cameras = [camera for camera in self.config.cameras if camera in inputs.images]
         if not cameras:
             raise SpecMismatch(f"pictures of {sorted(inputs.images)}; this policy looks at {self.config.cameras}")
-        found = []
+        found = list[_Shown]()
         for camera in cameras:
             tokens, beside, (rows, columns) = self._see(self.picture(inputs.images[camera]))
             has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
             at = torch.arange(rows * columns, device=tokens.device)
             strides = torch.where(at == len(at) - 1, max(rows, columns), 0)
             offsets = torch.stack([at // columns, at % columns])
-            found.append((tokens, beside, has.view(-1, 1).expand(tokens.shape[:2]), offsets, strides))
-        tokens, beside, real, offsets, strides = zip(*found, strict=True)
-        together = [torch.cat(layer, 1) for layer in zip(*beside, strict=True)]
-        return _Shown(torch.cat(tokens, 1), together, torch.cat(real, 1), torch.cat(offsets, 1), torch.cat(strides))
+            found.append(_Shown(tokens, beside, has.view(-1, 1).expand(tokens.shape[:2]), offsets, strides))
+        return _Shown(
+            tokens=torch.cat([s.tokens for s in found], 1),
+            beside=[torch.cat(layer, 1) for layer in zip(*(s.beside for s in found), strict=True)],
+            real=torch.cat([s.real for s in found], 1),
+            offsets=torch.cat([s.offsets for s in found], 1),
+            strides=torch.cat([s.strides for s in found]),
+        )
 
     def picture(self, image: Tensor) -> Tensor:
         """(B, H, W, 3) in 0..255 -> (B, 3, S, S) in -1..1."""

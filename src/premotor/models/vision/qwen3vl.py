@@ -28,8 +28,7 @@ def patches(pictures: Tensor, patch: int, merge: int) -> tuple[Tensor, Grid]:
     """
     rows, columns = (side // (patch * merge) for side in pictures.shape[-2:])
     x = pictures[..., : rows * patch * merge, : columns * patch * merge]
-    x = x.unflatten(-1, (columns, merge, patch)).unflatten(-4, (rows, merge, patch))
-    # (N, 3, rows, merge, patch, columns, merge, patch)
+    x = x.reshape(*x.shape[:2], rows, merge, patch, columns, merge, patch)
     x = x.permute(0, 2, 5, 3, 6, 1, 4, 7).flatten(1, 4)
     return x[:, :, :, None].expand(-1, -1, -1, _FRAMES, -1, -1).flatten(2), (rows * merge, columns * merge)
 
@@ -103,5 +102,6 @@ class QwenEye(nn.Module):
 
     def _by_squares(self, x: Tensor) -> Tensor:
         """(rows, columns, D) -> (T, D) in the order of the patches."""
-        x = x.unflatten(1, (-1, self.merge)).unflatten(0, (-1, self.merge))
+        rows, columns, width = x.shape
+        x = x.reshape(rows // self.merge, self.merge, columns // self.merge, self.merge, width)
         return x.transpose(1, 2).flatten(0, 3)

@@ -154,9 +154,11 @@ def _qwen_eye_sizes(
 
 
 def _eagle_eye_sizes(
-    folder: Path, weights: _Weights, settings: _Settings, published: QwenVlmConfig, _: tuple[int, ...] | None
+    folder: Path, weights: _Weights, settings: _Settings, published: QwenVlmConfig, deep: tuple[int, ...] | None
 ) -> dict[str, Any]:
     eye = settings.get("vision_config", {})
+    if deep:
+        raise WeightsError(f"{folder}: layers {deep} of the eye are given, but Eagle uses its last alone")
     width, _, patch, _ = shape(weights, f"{_EAGLE_EYE}embeddings.patch_embedding.weight")
     layers = count(weights, f"{_EAGLE_EYE}encoder.layers.")
     # What its last layer says is read, without the norm that comes after.
