@@ -16,7 +16,7 @@ from premotor.robots.embodiment import EMBODIMENTS
 SIZES = [
     ("act", "published", 51.6), ("act", "nano", 2.53),
     ("diffusion_policy", "published", 263), ("diffusion_policy", "nano", 7.6),
-    ("groot", "published", 0), ("groot", "nano", 0), ("groot_n15", "published", 0), ("groot_n15", "nano", 0),
+    ("groot", "published", 3144), ("groot", "nano", 5.1), ("groot_n15", "published", 2398), ("groot_n15", "nano", 5.1),
     ("octo", "published", 27), ("octo", "published_base", 92.8), ("octo", "nano", 4.25),
     ("openvla", "published", 7498), ("openvla", "nano", 3.0),
     ("openvla_oft", "published", 7535), ("openvla_oft", "published_aloha", 8091), ("openvla_oft", "nano", 3.55),

@@ -109,7 +109,8 @@ def test_lerobot_s_weights_act_and_learn_as_there(tmp_path: Path) -> None:
 
 def n15_head() -> GrootFlow:
     config = GrootFlowConfig(
-        context=24, embodiments=5, state_room=12, action_room=10, horizon=6, width=32, layers=4, heads=4, hidden=20, digest_layers=2, digest_heads=3, future=4, length=32, text_every=0, dropout=0.2, state_dropout=0.0,
+        context=24, embodiments=5, state_room=12, action_room=10, horizon=6, width=32, layers=4, heads=4, hidden=20,
+        digest_layers=2, digest_heads=3, future=4, length=32, text_every=0, dropout=0.2, state_dropout=0.0,
         reads_padding=True, steps=4,
     )  # fmt: skip
     names = {key.removeprefix("head."): entry for key, entry in groot_table(N15).items() if key.startswith("head.")}

@@ -31,10 +31,11 @@ class Context(NamedTuple):
 class GrootFlowConfig:
     """Sizes. context: width of what the VLM read; digest_layers, digest_heads: of what reads it once more.
 
-    state_room, action_room: numbers that the weights take. hidden: of the encoders and the decoder, which takes as many. future: learned
-    tokens between state and actions. length: places that actions may have. text_every: of the blocks that read the
-    VLM, every so many reads words and the others pictures; 0 where all read both. state_dropout: share of the rows
-    whose state is hidden in training. reads_padding: see `GrootFlow`. steps: of denoising.
+    state_room, action_room: numbers that the weights take. hidden: of the encoders and the decoder, and what the
+    transformer hands the latter. future: learned tokens between state and actions. length: places that actions may
+    have. text_every: of the blocks that read the VLM, every so many reads words and the others pictures; 0 where all
+    read both. state_dropout: share of the rows whose state is hidden in training. reads_padding: see `GrootFlow`.
+    steps: of denoising.
     """
 
     context: int
