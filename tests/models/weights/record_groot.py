@@ -117,11 +117,11 @@ def eagle() -> None:
     mask = torch.tensor([[1] * 9, [0, 0, *[1] * 7]])
     with torch.no_grad():
         pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-        seen = parts["vision"](pixel_values=pixels, output_hidden_states=True).hidden_states[-1]
+        seen = parts["seen"](parts["vision"](pixel_values=pixels, output_hidden_states=True).hidden_states[-1])
         words = parts["llm"].get_input_embeddings()(ids)
-        words[ids == 50] = parts["seen"](seen).flatten(0, 1)
+        words[ids == 50] = seen.flatten(0, 1)
         features = parts["llm"].model(inputs_embeds=words, attention_mask=mask).last_hidden_state
-    out = {"pictures": pictures, "ids": ids, "mask": mask, "features": features, "seen": parts["seen"](seen)}
+    out = {"pictures": pictures, "ids": ids, "mask": mask, "features": features, "seen": seen}
     save("groot_eagle", out, shapes)
 
 
