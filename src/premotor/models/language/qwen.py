@@ -145,6 +145,7 @@ class QwenVlm(nn.Module):
         tokens, real, pictured = self._sentence(inputs, shown)
         beside = [_placed(torch.zeros_like(tokens), pictured, more, shown.real) for more in shown.beside]
         count = real.shape[1]
+        # Padding before all that is real reads nothing, and comes out as zeros, as in the reference.
         mask = real[:, None, None] & torch.ones(count, count, dtype=torch.bool, device=real.device).tril()
         features, _ = self.decoder(tokens, mask, self._places(shown, real, pictured), added=beside)
         return Understood(features, real, pictured)

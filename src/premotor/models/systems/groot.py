@@ -5,10 +5,11 @@ it turns noise into a chunk of actions by flow matching. State and actions have 
 for each embodiment. N1.7 reads by Qwen3-VL (Cosmos-Reason2), and its blocks read words and pictures in turns; N1.5
 reads by Eagle 2.5 (SigLIP 2 and Qwen3), with learned tokens that stand for the future.
 
-Faithful: every number, with LeRobot's or NVIDIA's weights (models/weights/groot.py). Not so: padding is hidden
-everywhere (`reads_padding`), and a time of N1.5 is drawn as in N1.7, up to a thousandth apart, which keeps it in 0..1;
-pictures become squares as where N1.7 is set up without Albumentations. Not here: augmentation, actions relative to the
-state, and going on from the last chunk. With `text_width`, features of a frozen text encoder stand in for words of the
+Faithful: every number, with LeRobot's or NVIDIA's weights (models/weights/groot.py): of N1.7 as a whole, of N1.5's
+action head, and of its VLM part by part. Not so: padding is hidden everywhere (`reads_padding`); a time of N1.5 is
+drawn as in N1.7, up to a thousandth apart, which keeps it in 0..1; pictures become squares, as where N1.7 is set up
+without Albumentations. Not here: augmentation, the wording of prompts, actions relative to the state, and going on
+from the last chunk. With `text_width`, features of a frozen text encoder stand in for words of the
 VLM's own: that is ours, to train without a pretrained VLM.
 """
 
