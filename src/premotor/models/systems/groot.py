@@ -9,8 +9,8 @@ Faithful: every number, with LeRobot's or NVIDIA's weights (models/weights/groot
 action head, and of its VLM part by part. Not so: padding is hidden everywhere (`reads_padding`); a time of N1.5 is
 drawn as in N1.7, up to a thousandth apart, which keeps it in 0..1; pictures become squares, as where N1.7 is set up
 without Albumentations. Not here: augmentation, the wording of prompts, actions relative to the state, and going on
-from the last chunk. With `text_width`, features of a frozen text encoder stand in for words of the
-VLM's own: that is ours, to train without a pretrained VLM.
+from the last chunk. With `text_width`, features of a frozen text encoder stand in for words of the VLM's own: that is
+ours, to train without a pretrained VLM.
 """
 
 from dataclasses import dataclass, replace
