@@ -16,6 +16,7 @@ from premotor.robots.embodiment import EMBODIMENTS
 SIZES = [
     ("act", "published", 51.6), ("act", "nano", 2.53),
     ("diffusion_policy", "published", 263), ("diffusion_policy", "nano", 7.6),
+    ("groot", "published", 3144), ("groot", "nano", 5.1), ("groot_n15", "published", 2398), ("groot_n15", "nano", 5.1),
     ("octo", "published", 27), ("octo", "published_base", 92.8), ("octo", "nano", 4.25),
     ("openvla", "published", 7498), ("openvla", "nano", 3.0),
     ("openvla_oft", "published", 7535), ("openvla_oft", "published_aloha", 8091), ("openvla_oft", "nano", 3.55),
@@ -113,7 +114,7 @@ def test_is_made_for_the_robots_at_hand(name: str) -> None:
     assert name_of(config) == name
 
 
-@pytest.mark.parametrize("name", ["openvla", "openvla_oft", "pi0", "pi05", "pi0_fast", "smolvla"])
+@pytest.mark.parametrize("name", ["groot", "groot_n15", "openvla", "openvla_oft", "pi0", "pi05", "pi0_fast", "smolvla"])
 def test_what_a_recipe_cannot_give_is_refused(name: str) -> None:
     with pytest.raises(SpecMismatch, match=rf"{name} at 'published' reads ids of its own tokenizer.*'nano'"):
         config_for(name, [EMBODIMENTS["panda"].spec], "published")

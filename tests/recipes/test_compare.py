@@ -7,7 +7,7 @@ import pytest
 from tests.training.test_store import demonstration
 
 from premotor.evaluation.protocol import named
-from premotor.recipes.compare import fair, side_by_side
+from premotor.recipes.compare import Row, fair, side_by_side
 from premotor.training.store import write_shard
 
 ARMS = ("panda", "so101")
@@ -33,11 +33,9 @@ def test_a_system_learns_once_and_is_compared_with_itself_blindfolded(run_of_dra
     heard: list[tuple[str, str]] = []
     protocol = replace(named("layout"), episodes=1)
 
-    def ask() -> list[object]:
-        return list(
-            side_by_side(
-                ["act"], run_of_drawers, tmp_path / "out", 2.0, protocol, lambda s, w, *_: heard.append((s, w))
-            )
+    def ask() -> list[Row]:
+        return side_by_side(
+            ["act"], run_of_drawers, tmp_path / "out", 2.0, protocol, lambda who, what, *_: heard.append((who, what))
         )
 
     (row,) = first = ask()

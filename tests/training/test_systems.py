@@ -27,6 +27,8 @@ SPECS = [arm.spec for arm in EMBODIMENTS.values()]
 LEARN = LearnConfig(batch=4, steps=4, warmup=1)
 # These read ids of words at toy size, as published; on the tabletop they read features.
 READS: dict[str, dict[str, Any]] = {
+    "groot": {"text_width": 384, "vocabulary": 0},
+    "groot_n15": {"text_width": 384, "vocabulary": 0},
     "openvla": {"text_width": 384},
     "openvla_oft": {"text_width": 384},
     "pi0": {"text_width": 384, "vocabulary": 0},

@@ -22,8 +22,9 @@ def nature(name: str, shape: tuple[int, ...]) -> str | None:
     if len(shape) >= 2:
         return "w"
     normalises = any(part in name for part in ("norm", "bn1", "bn2", "bn3", "downsample.1.", "block.1.", "backbone.1."))
-    near_one = any(part in name for part in (".language_model.", ".gemma_expert."))
-    return "one" if normalises and not near_one and name.endswith("weight") else "zero"
+    # Of these, the reference makes no ones that would be there to be kept near.
+    others = (".language_model.", ".gemma_expert.", ".visual.", ".vl_self_attention.")
+    return "one" if normalises and not any(part in name for part in others) and name.endswith("weight") else "zero"
 
 
 def made_weight(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

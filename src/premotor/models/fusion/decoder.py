@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Block", "Decoder", "DecoderConfig", "Norm", "Past", "rotary"]
+__all__ = ["Block", "Decoder", "DecoderConfig", "Norm", "Past", "rotary", "rotate"]
 
 # Keys and values of each layer, both (B, K, T, W).
 Past = Sequence[tuple[Tensor, Tensor]]
@@ -24,7 +24,9 @@ class DecoderConfig:
     """Sizes; what is not one is Gemma's unless changed.
 
     near_one: norms hold how far their factors are from 1, else the factors. told: width of a condition that sets the
-    factors instead, 0 where there is none. bias: queries, keys and values have one. base: of the rotary angles.
+    factors instead, 0 where there is none. bias: queries, keys and values have one. head_norm: queries and keys are
+    normalised head by head. base: of the rotary angles. sections: how many of the angles tell the time, the row and
+    the column of a token that has all three, () where places are one number. end_norm: what comes out is normalised.
     """
 
     width: int
@@ -36,9 +38,12 @@ class DecoderConfig:
     near_one: bool = True
     told: int = 0
     bias: bool = False
+    head_norm: bool = False
     activation: Literal["gelu", "silu"] = "gelu"
     base: float = 10000.0
+    sections: tuple[int, ...] = ()
     eps: float = 1e-6
+    end_norm: bool = True
 
     def build(self) -> "Decoder":
         """Make the decoder with fresh weights."""
@@ -49,24 +54,35 @@ class Decoder(nn.Module):
     """x (B, T, D) -> (B, T, D), and what later tokens need of it.
 
     mask: (B or 1, 1, T, P + T) True where the row may read the column, the P tokens of the past first; every row must
-    read something. places: (B or 1, T). told: (B, 1 or T, C).
+    read something. places: (B or 1, T), or (3, B or 1, T) with sections. told: (B, 1 or T, C).
     """
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.config = config
         self.blocks = nn.ModuleList(Block(config, config.width) for _ in range(config.layers))
-        self.norm = Norm(config)
+        self.norm = Norm(config) if config.end_norm else None
 
     def forward(
-        self, x: Tensor, mask: Tensor, places: Tensor, *, told: Tensor | None = None, past: Past | None = None
+        self,
+        x: Tensor,
+        mask: Tensor,
+        places: Tensor,
+        *,
+        told: Tensor | None = None,
+        past: Past | None = None,
+        added: Sequence[Tensor] = (),
     ) -> tuple[Tensor, Past]:
-        """Features, and the past with these tokens added; see the class for shapes."""
+        """Features, and the past with these tokens added; see the class for shapes.
+
+        added: (B, T, D) each, on top of what comes out of the first layers (DeepStack, arXiv 2406.04334).
+        """
         angles, read = rotary(places, self.config), []
         for index, block in enumerate(self.blocks):
             x, kept = block(x, mask, angles, told, None if past is None else past[index])
+            x = x + added[index] if index < len(added) else x
             read.append(kept)
-        return self.norm(x, told)[0], read
+        return (x if self.norm is None else self.norm(x, told)[0]), read
 
     def remember(self, x: Tensor, mask: Tensor, places: Tensor) -> Past:
         """What later tokens need of these and no more: what only makes features in the last layer is left out."""
@@ -80,7 +96,7 @@ class Decoder(nn.Module):
         """The weights that `remember` leaves out."""
         last = self._last
         parts = (last.query, last.out, last.before_think, last.gate, last.widen, last.narrow, self.norm)
-        return [weight for part in parts for weight in part.parameters()]
+        return [weight for part in parts if part is not None for weight in part.parameters()]
 
     @property
     def _last(self) -> "Block":
@@ -122,12 +138,15 @@ class Block(nn.Module):
         self.query = nn.Linear(c.width, c.heads * c.head_width, bias=c.bias)
         self.key, self.value = (nn.Linear(source, c.kv_heads * c.head_width, bias=c.bias) for _ in range(2))
         self.out = nn.Linear(c.heads * c.head_width, c.width, bias=False)
+        if c.head_norm:
+            self.query_norm, self.key_norm = (nn.RMSNorm(c.head_width, eps=c.eps) for _ in range(2))
         self.gate, self.widen = (nn.Linear(c.width, c.mlp, bias=False) for _ in range(2))
         self.narrow = nn.Linear(c.mlp, c.width, bias=False)
 
     def keep(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Keys and values of normalised features."""
-        return _rotated(self.split(self.key(x)), angles), self.split(self.value(x))
+        k = self.split(self.key(x))
+        return rotate(self.key_norm(k) if self.config.head_norm else k, angles), self.split(self.value(x))
 
     def forward(
         self,
@@ -147,7 +166,8 @@ class Block(nn.Module):
 
     def read(self, at: Tensor, k: Tensor, v: Tensor, mask: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
         """What normalised features find among keys and values."""
-        q = _rotated(self.split(self.query(at)), angles)
+        q = self.split(self.query(at))
+        q = rotate(self.query_norm(q) if self.config.head_norm else q, angles)
         found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
         return self.out(found.transpose(1, 2).flatten(2))
 
@@ -164,18 +184,31 @@ class Block(nn.Module):
 
 
 def rotary(places: Tensor, config: DecoderConfig) -> tuple[Tensor, Tensor]:
-    """Cosine and sine, each (B, 1, T, W / 2), of where tokens (B, T) stand."""
+    """Cosine and sine, each (B, 1, T, W / 2), of where tokens (B, T), or (3, B, T) with sections, stand."""
     steps = torch.arange(0, config.head_width, 2, dtype=torch.float32, device=places.device) / config.head_width
-    angles = places[:, None, :, None].float() * config.base**-steps
+    angles = places[..., None, :, None].float() * config.base**-steps
+    if config.sections:
+        angles = _sectioned(angles, config.sections)
     return angles.cos(), angles.sin()
+
+
+def _sectioned(angles: Tensor, sections: tuple[int, ...]) -> Tensor:
+    """(3, B, 1, T, W / 2) -> (B, 1, T, W / 2): time, row and column in turns, and time for the rest."""
+    axis = torch.zeros(angles.shape[-1], dtype=torch.long, device=angles.device)
+    for index in (1, 2):
+        axis[index : 3 * sections[index] : 3] = index
+    return angles.gather(0, axis.expand(1, *angles.shape[1:]))[0]
 
 
 def _added(x: Tensor, more: Tensor, share: Tensor | None) -> Tensor:
     return x + (more if share is None else more * share)
 
 
-def _rotated(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn the pairs (first half, second half) of each head by the angles of where the token stands."""
+def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn the pairs (first half, second half) of each head (..., T, W) by the angles of where the token stands.
+
+    angles: their cosine and sine, (..., T, W / 2) each.
+    """
     cos, sin = angles
     first, second = x.float().chunk(2, -1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], -1).to(x.dtype)

@@ -3,15 +3,21 @@
 That of `detr.py` stays another: it adds places in every layer, and its weights hold query, key and value in one.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from premotor.models.fusion.decoder import rotate
 from premotor.models.fusion.masks import additive
 
 __all__ = ["Encoder"]
 
 _EPS = 1e-6
+
+# Cosine and sine, each (T, W / 2) for heads so wide.
+_Angles = tuple[Tensor, Tensor]
 
 
 class _SelfAttention(nn.Module):
@@ -20,10 +26,12 @@ class _SelfAttention(nn.Module):
         self.heads = heads
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
 
-    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | None, angles: _Angles | None) -> Tensor:
         q, k, v = (
             part(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query, self.key, self.value)
         )
+        if angles is not None:
+            q, k = rotate(q, angles), rotate(k, angles)
         if bias is not None and q.dtype != bias.dtype:
             # The lowest number of a wider type would become -inf.
             bias = bias.clamp(min=torch.finfo(q.dtype).min).to(q.dtype)
@@ -43,8 +51,8 @@ class _Block(nn.Module):
         if told:
             self.factor, self.shift = nn.Linear(told, width), nn.Linear(told, width)
 
-    def forward(self, x: Tensor, bias: Tensor | None, told: Tensor | None) -> Tensor:
-        x = x + _scaled(self.read(self.before_read(x), bias), self.read_scale)
+    def forward(self, x: Tensor, bias: Tensor | None, told: Tensor | None, angles: _Angles | None) -> Tensor:
+        x = x + _scaled(self.read(self.before_read(x), bias, angles), self.read_scale)
         if told is not None:
             x = x * (1 + self.factor(told)) + self.shift(told)
         opened = F.gelu(self.widen(self.before_think(x)), approximate=self.approximate)
@@ -83,10 +91,18 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None, *, told: Tensor | None = None) -> Tensor:
         """Encode; see the class for shapes."""
+        for layer in self.layers(x, mask, told=told):
+            x = layer
+        return self.norm(x)
+
+    def layers(
+        self, x: Tensor, mask: Tensor | None = None, *, told: Tensor | None = None, angles: _Angles | None = None
+    ) -> Iterator[Tensor]:
+        """(B, T, D) after each block. angles: queries and keys are turned by where their token stands."""
         bias = None if mask is None else additive(mask, x.dtype)[:, None]
         for block in self.blocks:
-            x = block(x, bias, told)
-        return self.norm(x)
+            x = block(x, bias, told, angles)
+            yield x
 
 
 def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:

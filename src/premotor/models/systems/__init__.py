@@ -16,6 +16,8 @@ __all__ = ["SYSTEMS", "config_for", "name_of", "restored_config", "system_config
 SYSTEMS = {
     "act": "premotor.models.systems.act:ActConfig",
     "diffusion_policy": "premotor.models.systems.diffusion_policy:DiffusionPolicyConfig",
+    "groot": "premotor.models.systems.groot:GrootConfig",
+    "groot_n15": "premotor.models.systems.groot:GrootN15Config",
     "octo": "premotor.models.systems.octo:OctoConfig",
     "openvla": "premotor.models.systems.openvla:OpenVlaConfig",
     "openvla_oft": "premotor.models.systems.openvla_oft:OpenVlaOftConfig",

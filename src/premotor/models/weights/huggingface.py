@@ -12,6 +12,7 @@ __all__ = ["count", "decoder_name", "shape", "siglip_name"]
 _DECODER = {
     "before_read": "input_layernorm", "before_think": "post_attention_layernorm", "factors": "dense",
     "query": "self_attn.q_proj", "key": "self_attn.k_proj", "value": "self_attn.v_proj", "out": "self_attn.o_proj",
+    "query_norm": "self_attn.q_norm", "key_norm": "self_attn.k_norm",
     "gate": "mlp.gate_proj", "widen": "mlp.up_proj", "narrow": "mlp.down_proj", "blocks": "layers",
 }  # fmt: skip
 _SIGLIP = {

@@ -18,7 +18,7 @@ from torch import Tensor
 from premotor.core.errors import WeightsError
 from premotor.models.vision.pixels import IMAGENET_MEAN, IMAGENET_STD
 
-__all__ = ["Backbone", "Checkpoint", "Features", "backbone", "block_name", "read"]
+__all__ = ["Backbone", "Checkpoint", "Features", "backbone", "block_name", "features", "read"]
 
 _CAMERA = re.compile(r"observation\.(?:images\.)?(.+)")
 _PART = {"0": "conv1", "1": "bn1", "3": "conv2", "4": "bn2", "6": "conv3", "7": "bn3"}
@@ -77,14 +77,17 @@ def read(folder: Path, kind: str) -> Checkpoint:
         raise WeightsError(f"{folder} is damaged: {damage}; fetch the checkpoint again") from damage
     if settings.get("type") != kind:
         raise WeightsError(f"{folder} holds a policy of type {settings.get('type')!r}, not {kind!r}")
+    found = features(folder, settings)
+    mean, std = _pixels(folder, settings, found)
+    return Checkpoint(folder=folder, settings=settings, weights=weights, features=found, pixel_mean=mean, pixel_std=std)
+
+
+def features(folder: Path, settings: Mapping[str, Any]) -> Features:
+    """What goes in and comes out; raises WeightsError when config.json does not tell."""
     try:
-        features = _features(settings)
+        return _features(settings)
     except (KeyError, IndexError, TypeError) as lack:
         raise WeightsError(f"{folder}/config.json does not say what goes in and comes out: {lack!r}") from lack
-    mean, std = _pixels(folder, settings, features)
-    return Checkpoint(
-        folder=folder, settings=settings, weights=weights, features=features, pixel_mean=mean, pixel_std=std
-    )
 
 
 def block_name(key: str, stem: Sequence[str], stages: Sequence[str]) -> str:
