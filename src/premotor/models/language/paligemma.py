@@ -20,7 +20,10 @@ from premotor.models.heads.bins import Bins
 from premotor.models.vision.letterbox import letterbox
 from premotor.models.vision.siglip import SigLip
 
-__all__ = ["PaliGemma", "PaliGemmaConfig", "Prefix"]
+__all__ = ["PaliGemma", "PaliGemmaConfig", "Prefix", "Span"]
+
+# Tokens (B, T, D), and which of them (B, T) are real.
+Span = tuple[Tensor, Tensor]
 
 # Of a state that was normalised by quantiles.
 _BINS = Bins.uniform(256)
@@ -108,19 +111,35 @@ class PaliGemma(nn.Module):
 
     def tokens(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """(B, P, D) pictures, then words, and which of them (B, P) are real. A camera that is missing has none."""
-        found = list[tuple[Tensor, Tensor]]()
-        for camera in self.config.cameras:
-            if camera in inputs.images:
-                tokens = self.seen(self.eye(self.picture(inputs.images[camera])))
-                has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
-                found.append((tokens, has.view(-1, 1).expand(tokens.shape[:2])))
-        words = self.embed(inputs.words) if self.text is None else self.text(inputs.words.to(self.seen.weight.dtype))
-        found.append((words, inputs.words_mask))
+        found = [*self.look(inputs).values(), self.read(inputs)]
         if self.number is not None:
             numbers = self.number(_BINS.encode(inputs.state))
             found.append((numbers, torch.ones_like(numbers[..., 0], dtype=torch.bool)))
         tokens, real = zip(*found, strict=True)
         return torch.cat(tokens, 1), torch.cat(real, 1)
+
+    def look(self, inputs: Inputs) -> dict[str, Span]:
+        """What each camera shows."""
+        found = dict[str, Span]()
+        for camera in self.config.cameras:
+            if camera in inputs.images:
+                tokens = self.seen(self.eye(self.picture(inputs.images[camera])))
+                has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
+                found[camera] = tokens, has.view(-1, 1).expand(tokens.shape[:2])
+        return found
+
+    def read(self, inputs: Inputs) -> Span:
+        """The words."""
+        words = self.embed(inputs.words) if self.text is None else self.text(inputs.words.to(self.seen.weight.dtype))
+        return words, inputs.words_mask
+
+    def follow(self, ids: Tensor, prefix: Prefix) -> tuple[Tensor, Past]:
+        """Features (B, L, D) of words that follow a prefix, each reading those before, and the past with them."""
+        count, before = ids.shape[1], prefix.real.shape[1]
+        order = torch.ones(count, before + count, dtype=torch.bool, device=ids.device).tril(before)
+        mask = order & F.pad(prefix.real, (0, count), value=True)[:, None, None]
+        places = prefix.places + torch.arange(count, device=ids.device)
+        return self.decoder(self.embed(ids), mask, places, past=prefix.past)
 
     def embed(self, ids: Tensor) -> Tensor:
         """(B, L) ids of words -> (B, L, D)."""
