@@ -1,4 +1,4 @@
-"""What OpenVLA and the pi0 family are told: the instruction, and where it has no other way in, the state in numbers.
+"""What RT-2, OpenVLA and the pi0 family are told: the instruction, and where it has no other way in, the state.
 
 A state is normalised by quantiles and each number told as one of 256 steps from -1 to 1; what lies below is -1, what
 lies above is 255, as in the data that the published weights were trained with.
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from premotor.models.heads.bins import Bins
 
-__all__ = ["openvla_prompt", "pi0_fast_prompt", "pi0_prompt", "pi05_prompt"]
+__all__ = ["openvla_prompt", "pi0_fast_prompt", "pi0_prompt", "pi05_prompt", "rt2_prompt"]
 
 _STEPS = Bins.uniform(256, below=True)
 
@@ -16,6 +16,11 @@ _STEPS = Bins.uniform(256, below=True)
 def openvla_prompt(task: str) -> str:
     """A question, without capitals in the instruction, and where the answer starts. OpenVLA-OFT is asked the same."""
     return f"In: What action should the robot take to {task.lower()}?\nOut:"
+
+
+def rt2_prompt(task: str) -> str:
+    """A question; its answer are integers."""
+    return f"Q: what action should the robot take to {task}? A:"
 
 
 def pi0_prompt(task: str) -> str:
