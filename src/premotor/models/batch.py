@@ -90,8 +90,8 @@ class Targets:
 
     actions: (B, P, A) normalised, padded. weight: (B, P, A), 0 where there is no label: past the end of an episode, and
     dimensions that this row's robot lacks. P is the horizon, and the rows before now if a system predicts those too.
-    said: (B, L) ids of words, -1 after the last, for a system that speaks: where there is an action, what is done; where
-    there is none, the answer.
+    said: (B, L) ids of words, -1 after the last, for a system that speaks: what is done where there is an action, else
+    the answer.
     """
 
     actions: Tensor

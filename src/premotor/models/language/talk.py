@@ -40,7 +40,7 @@ def talk(
     scores: Callable[[Tensor], Tensor],
     choose: Callable[[Tensor], Tensor | None],
 ) -> None:
-    """Go on after a word with features `last` (B, D): choose(scores (B, V)) gives the next ones (B,), None at the end."""
+    """Go on after a word with features `last` (B, D): choose(scores (B, V)) gives the next (B,), None at the end."""
     while (ids := choose(scores(last))) is not None:
         last, prefix = hear(model, ids[:, None], prefix)
 

@@ -53,7 +53,7 @@ class PalmEConfig(SentenceConfig):
 
     @classmethod
     def nano(cls) -> Self:
-        """A size that a laptop trains from nothing, with words from a frozen text encoder; a recipe adds what to say."""
+        """A size that a laptop trains from nothing, reading a frozen text encoder; a recipe adds what to say."""
         return cls(
             cameras=("front", "wrist"), state_dim=17, action_dim=7, words=16, text_width=384,
             vocabulary=256, numbers=256, image_size=128, patch=16,
@@ -107,9 +107,7 @@ class PalmE(System):
         Raises SpecMismatch for targets without words.
         """
         if targets.said is None:
-            raise SpecMismatch(
-                "PaLM-E says what to do, so its targets need `said`; give its configuration words, `said`"
-            )
+            raise SpecMismatch("PaLM-E says what to do, so targets need `said`: give its configuration words, `said`")
         acts = targets.weight.flatten(1).any(1)
         said, real = targets.said.clamp(min=0), targets.said >= 0
         # One word more: where the sentence ends.

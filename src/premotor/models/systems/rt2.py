@@ -57,7 +57,7 @@ class Rt2Config(SentenceConfig):
 
     @classmethod
     def nano(cls) -> Self:
-        """A size that a laptop trains from nothing, with words from a frozen text encoder; a recipe adds what to say."""
+        """A size that a laptop trains from nothing, reading a frozen text encoder; a recipe adds what to say."""
         return cls(
             cameras=("front", "wrist"), state_dim=17, action_dim=7, words=16, text_width=384,
             vocabulary=512, numbers=256, image_size=128, patch=16,
@@ -113,7 +113,7 @@ class Rt2(System):
         }
 
     def sentences(self, targets: Targets) -> tuple[Tensor, Tensor]:
-        """(B, L) ids of what shall be said after the prompt, and which of them (B, L) are learned; the first is given."""
+        """(B, L) ids of what shall be said after the prompt, and which (B, L) are learned; the first is given."""
         c, device = self.config, targets.actions.device
         known = targets.weight.flatten(1) > 0
         integers = self.bins.encode(torch.where(known, targets.actions.flatten(1), 0.0)) + c.numbers
