@@ -35,7 +35,8 @@ _STEPS = ("state", "action", "expert")
 class Demonstration:
     """One episode. T control steps, F of them kept with frames, C cameras, R references.
 
-    instructions: ways to say the same task; or questions, and then there are as many answers. images: camera -> (F, H, W, 3). at: (F,) step of each frame.
+    instructions: ways to say the same task; or questions, and then as many answers.
+    images: camera -> (F, H, W, 3). at: (F,) step of each frame.
     state: (T, S). action: (T, A), executed. expert: (T,) True where the expert drove.
     points: (F, C, R, 2) image points, 0..1. seen: (F, C, R). places: (F, R, 3) metres in the base frame.
     named: (F, R). asked: (F, R, 3) kind, colour and size of object and target, -1 where there is none.

@@ -69,9 +69,8 @@ class Recipe:
     """Everything that decides a training run. Seeds count up from `first_seed`, all of the train split.
 
     system, preset, model: which named system, of which size, and what is changed of that. scenes: per family and arm,
-    seen in `looks` still pictures each; seeds from a million on. They are for grounding alone, or, if the system speaks,
-    for questions and answers, `learn.stills` of what it learns from. data: folder of another run whose
-    demonstrations of these arms and families are learned from, too.
+    seen in `looks` still pictures each, for grounding alone, or for questions and answers if the system speaks; seeds
+    from a million on. data: folder of another run whose demonstrations of these arms and families are learned from, too.
     """
 
     name: str
