@@ -112,7 +112,7 @@ def test_is_made_for_the_robots_at_hand(name: str) -> None:
     assert name_of(config) == name
 
 
-@pytest.mark.parametrize("name", ["openvla", "openvla_oft", "pi0", "pi05", "pi0_fast"])
+@pytest.mark.parametrize("name", ["openvla", "openvla_oft", "palm_e", "pi0", "pi05", "pi0_fast", "rt2"])
 def test_what_a_recipe_cannot_give_is_refused(name: str) -> None:
     with pytest.raises(SpecMismatch, match=rf"{name} at 'published' reads ids of its own tokenizer.*'nano'"):
         config_for(name, [EMBODIMENTS["panda"].spec], "published")

@@ -18,7 +18,7 @@ from premotor.robots.kinematics import Kinematics
 from premotor.sim.tabletop.episode import COLORS, CONTAINERS, GRASPABLE, KINDS, SIZES, Episode, Family, Goal, Split
 from premotor.sim.tabletop.language import render, resolve
 from premotor.sim.tabletop.objects import shape
-from premotor.sim.tabletop.sample import sample, swapped
+from premotor.sim.tabletop.sample import sample, stream, swapped
 from premotor.sim.tabletop.vocabulary import vocabulary
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
 from premotor.training.questions import Question, held, questions
@@ -73,7 +73,7 @@ def ask_about(
     something was put into a container first. The world must draw segments.
     """
     family, seed = cell
-    rng = np.random.default_rng([seed, 15485863])
+    rng = stream("questions", split, family, world.embodiment.name, seed)
     world.reset(sample(world.embodiment.name, family, split, seed))
     if rng.random() < _FILLED:
         _fill(world, rng)

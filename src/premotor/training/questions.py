@@ -127,20 +127,20 @@ class _Scene:
         return [self._ask("colour", answer, o=words) for words, answer in self._some(found)]
 
     def counts(self) -> list[Question]:
-        """Of things of one colour, or kind, or both; half of the questions are about what there is."""
+        """Of things of one colour, or kind, or both; every answer that there is in a scene is as likely."""
         drawer = self.world.episode.drawer
         groups = {(None, kind): f"{kind}s" for kind in KINDS}
         # The drawer is a thing, too, but not everybody would count it.
         plain = [colour for colour in COLORS if drawer is None or colour != drawer.color]
         groups |= {(colour, None): f"{colour} things" for colour in plain}
         groups |= {(colour, kind): f"{colour} {kind}s" for colour in COLORS for kind in KINDS}
-        some, none = list[tuple[str, int]](), list[tuple[str, int]]()
+        by_count = dict[int, list[str]]()
         for (colour, kind), words in groups.items():
             names = [t.name for t in self.there if colour in (None, t.color) and kind in (None, t.kind)]
             if self.shown.issuperset(names):
-                (some if names else none).append((words, len(names)))
-        asked = [*self._some(some, 1), *self._some([*some, *none], 1)]
-        return [self._ask("count", NUMBERS[count], o=words) for words, count in asked]
+                by_count.setdefault(len(names), []).append(words)
+        asked = self._some(list(by_count))
+        return [self._ask("count", NUMBERS[count], o=self._some(by_count[count], 1)[0]) for count in asked]
 
     def places(self) -> list[Question]:
         found = list[tuple[str, str]]()

@@ -70,7 +70,7 @@ class Recipe:
 
     system, preset, model: which named system, of which size, and what is changed of that. scenes: per family and arm,
     seen in `looks` still pictures each, for grounding alone, or for questions and answers if the system speaks; seeds
-    from a million on. data: folder of another run whose demonstrations of these arms and families are learned from, too.
+    from a million on. data: folder of another run; its demonstrations of these arms and families are learned from, too.
     """
 
     name: str
