@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from premotor.sim.tabletop.episode import COLORS, GRASPABLE, KINDS, SIZES, Family, Thing
+from premotor.sim.tabletop.episode import COLORS, GRASPABLE, KINDS, SIZES, Color, Family, Kind, Thing
 from premotor.sim.tabletop.success import contained
 from premotor.sim.tabletop.tasks import HOLDERS
 from premotor.sim.tabletop.world import TabletopWorld
@@ -129,13 +129,13 @@ class _Scene:
     def counts(self) -> list[Question]:
         """Of things of one colour, or kind, or both; every answer that there is in a scene is as likely."""
         drawer = self.world.episode.drawer
-        groups = {(None, kind): f"{kind}s" for kind in KINDS}
+        groups: dict[str, tuple[Color | None, Kind | None]] = {f"{kind}s": (None, kind) for kind in KINDS}
         # The drawer is a thing, too, but not everybody would count it.
         plain = [colour for colour in COLORS if drawer is None or colour != drawer.color]
-        groups |= {(colour, None): f"{colour} things" for colour in plain}
-        groups |= {(colour, kind): f"{colour} {kind}s" for colour in COLORS for kind in KINDS}
+        groups |= {f"{colour} things": (colour, None) for colour in plain}
+        groups |= {f"{colour} {kind}s": (colour, kind) for colour in COLORS for kind in KINDS}
         by_count = dict[int, list[str]]()
-        for (colour, kind), words in groups.items():
+        for words, (colour, kind) in groups.items():
             names = [t.name for t in self.there if colour in (None, t.color) and kind in (None, t.kind)]
             if self.shown.issuperset(names):
                 by_count.setdefault(len(names), []).append(words)
