@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from premotor.core.errors import SpecMismatch
+from premotor.models.batch import Inputs
 from premotor.models.language.paligemma import Span
 from premotor.models.language.sentence import Sentence, composed, injected
 from premotor.models.systems.palm_e import PalmEConfig
@@ -71,8 +72,8 @@ def test_where_things_stand_matters_and_padding_does_not(causal: bool) -> None:
     inputs.words_mask[:, 4:] = False
     first = torch.full((2, 1), 7)
 
-    def said(changed: object) -> Tensor:
-        features, _ = model.follow(first, model(changed))  # type: ignore[arg-type]
+    def said(changed: Inputs) -> Tensor:
+        features, _ = model.follow(first, model(changed))
         return features.detach()
 
     plain = said(inputs)
@@ -96,7 +97,7 @@ def test_a_causal_model_does_not_read_ahead() -> None:
         torch.manual_seed(1)
         model = Sentence(replace(config, causal=causal)).eval()
         early = [model(case).past[-1][1][:, :, :-1].detach() for case in (inputs, longer)]
-        assert torch.allclose(*early, atol=1e-6) == causal
+        assert torch.allclose(early[0], early[1], atol=1e-6) == causal
 
 
 def test_words_without_room_are_refused() -> None:

@@ -58,7 +58,7 @@ def test_the_hand_does_what_it_is_told() -> None:
     seen = system.model.vlm.look(inputs)
     real = torch.ones(2, 1, dtype=torch.bool)
     done = [system.head(system.grasp(inputs, seen, torch.full((2, 1), FIRST + k), real)).detach() for k in range(2)]
-    assert not torch.allclose(*done, atol=1e-4)
+    assert not torch.allclose(done[0], done[1], atol=1e-4)
     unread = [torch.full((2, 2), FIRST), torch.full((2, 2), FIRST + 1)]
     half = torch.tensor([[False, False]] * 2)
     done = [system.head(system.grasp(inputs, seen, ids, half)).detach() for ids in unread]

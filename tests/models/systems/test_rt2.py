@@ -19,7 +19,7 @@ def overfitted(config: Rt2Config, inputs: Inputs, targets: Targets, steps: int =
     optimiser = torch.optim.Adam(system.parameters(), lr=5e-3)
     for _ in range(steps):
         loss, _ = system.loss(inputs, targets)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         optimiser.zero_grad()
     return system.eval(), float(loss.detach())
