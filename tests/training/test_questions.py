@@ -1,12 +1,18 @@
 """Questions are true of the simulator's scene, fit one thing, and can be answered with the words there are."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+import readme_results
 from premotor.core.types import Observation
+from premotor.models import bundle
 from premotor.models.language.lexicon import Lexicon
+from premotor.models.systems import config_for
 from premotor.robots.embodiment import EMBODIMENTS, embodiment
 from premotor.robots.kinematics import Kinematics
 from premotor.sim.tabletop.episode import COLORS, FAMILIES, KINDS, SIZES
@@ -15,6 +21,7 @@ from premotor.training.grounding import Cell, ask_about, collect_scenes
 from premotor.training.questions import NUMBERS, WORDS, Question, held, skill
 from premotor.training.store import Store
 
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "scene_questions.py"
 CELLS: list[Cell] = [(family, seed) for family in FAMILIES for seed in range(2)]
 
 
@@ -141,3 +148,23 @@ def test_stills_carry_their_questions(tmp_path: Path) -> None:
         assert len(demo.instructions) == len(demo.answers) > 2
         assert not demo.expert.any()
         assert not demo.named.any()
+
+
+def test_answers_about_unseen_scenes_are_counted(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    specs = [EMBODIMENTS["so101"].spec]
+    config = config_for("rt2", specs, "toy", said=WORDS, vocabulary=350, numbers=94)
+    codecs = {"so101": bundle.load(bundle.DEFAULT).codecs["so101"]}
+    bundle.save(tmp_path / "b", config.build(), config, codecs, bundle.DEFAULT, {})
+    command = [sys.executable, str(SCRIPT), "--scenes", "1", "--out", str(tmp_path / "report.json"), "--policy"]
+    ran = subprocess.run([*command, str(tmp_path / "nobody")], capture_output=True, text=True, check=True)
+    assert "nobody was asked" in ran.stdout
+    assert not (tmp_path / "report.json").exists()
+    subprocess.run([*command, str(tmp_path / "b")], capture_output=True, text=True, check=True)
+    (report,) = readme_results.reports(tmp_path)
+    assert isinstance(report, readme_results.Measurement)
+    every, *kinds = report.rows
+    assert [row.figure.split(", ")[-1] for row in kinds] == ["colour", "count", "inside", "where"]
+    assert every.n == sum(row.n or 0 for row in kinds) > 30
+    assert every.n * every.value == pytest.approx(sum((row.n or 0) * row.value for row in kinds))
+    assert all("by the commonest answers" in row.target and "blind" in row.target for row in report.rows)
