@@ -7,8 +7,9 @@ words. With `plans` it first says in words what it is about to do.
 Faithful: the action string, the bins, the loss, the mixture of the two kinds of data, the constraint and the plan.
 Not faithful: the language model. PaLI-X and PaLM-E are not public, nor are the weights of RT-2, so there is nothing to
 agree with to the digit; `published` is PaliGemma's size, kin of the PaLI-3B of the paper, whose words for places are
-the integers. One word each stands for "A:", "Plan:" and "Action:". What is no label, such as when to terminate on the
-tabletop, is taught as 0. With `text_width`, features of a frozen text encoder stand in for the words that are read.
+the integers, and whose weights there are to begin from (models/weights/backbone.py). One word each stands for "A:",
+"Plan:" and "Action:". What is no label, such as when to terminate on the tabletop, is taught as 0. With `text_width`,
+features of a frozen text encoder stand in for the words that are read.
 """
 
 from dataclasses import dataclass, replace
