@@ -8,8 +8,7 @@ from torch import Tensor
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs
-from premotor.models.language.paligemma import Span
-from premotor.models.language.sentence import Sentence, composed, injected
+from premotor.models.language.sentence import Sentence, Span, composed, injected
 from premotor.models.systems.palm_e import PalmEConfig
 from premotor.models.vision.objects import ObjectSlots
 

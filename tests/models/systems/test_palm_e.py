@@ -55,7 +55,7 @@ def test_the_hand_does_what_it_is_told() -> None:
     torch.manual_seed(0)
     config = PalmEConfig.toy()
     system, inputs = config.build().eval(), config.fake_inputs(2)
-    seen = system.model.vlm.look(inputs)
+    seen = system.model.look(inputs)
     real = torch.ones(2, 1, dtype=torch.bool)
     done = [system.head(system.grasp(inputs, seen, torch.full((2, 1), FIRST + k), real)).detach() for k in range(2)]
     assert not torch.allclose(done[0], done[1], atol=1e-4)

@@ -17,10 +17,13 @@ from premotor.models.batch import Inputs
 from premotor.models.contract import Robots
 from premotor.models.fusion.decoder import Past
 from premotor.models.language.lexicon import FIRST, Lexicon
-from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix, Span
+from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix
 from premotor.models.vision.objects import ObjectSlots
 
-__all__ = ["Sentence", "SentenceConfig", "composed", "injected"]
+__all__ = ["Sentence", "SentenceConfig", "Span", "composed", "injected"]
+
+# Tokens (B, T, D), and which of them (B, T) are real.
+Span = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,8 +108,13 @@ class Sentence(nn.Module):
 
     def tokens(self, inputs: Inputs, seen: Mapping[str, Span] | None = None) -> Span:
         """(B, T, D) the sentence, and which of its tokens (B, T) are real."""
-        parts = self.encoded(inputs, self.vlm.look(inputs) if seen is None else seen)
-        return injected(self.vlm.read(inputs), parts, inputs.spots)
+        parts = self.encoded(inputs, self.look(inputs) if seen is None else seen)
+        return injected((self.vlm.read(inputs.words), inputs.words_mask), parts, inputs.spots)
+
+    def look(self, inputs: Inputs) -> dict[str, Span]:
+        """What each camera shows."""
+        cameras = [camera for camera in self.config.cameras if camera in inputs.images]
+        return dict(zip(cameras, self.vlm.look(inputs), strict=True))
 
     def encoded(self, inputs: Inputs, seen: Mapping[str, Span]) -> dict[str, Span]:
         """What is no word, under the names that a sentence calls it: cameras, "state", "object 0" and so on."""

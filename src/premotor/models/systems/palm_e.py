@@ -26,8 +26,8 @@ from premotor.models.contract import Robots, System
 from premotor.models.fusion.slots import SlotFusion
 from premotor.models.heads.regression import RegressionHead
 from premotor.models.language.lexicon import ANSWER, PLAN, STOP
-from premotor.models.language.paligemma import Prefix, Span
-from premotor.models.language.sentence import Sentence, SentenceConfig
+from premotor.models.language.paligemma import Prefix
+from premotor.models.language.sentence import Sentence, SentenceConfig, Span
 from premotor.models.language.talk import spell
 
 __all__ = ["PalmE", "PalmEConfig"]
@@ -114,7 +114,7 @@ class PalmE(System):
         ids = F.pad(said, (0, 1)).masked_fill(~F.pad(real, (0, 1)), STOP)
         known = F.pad(real, (1, 0), value=True) & real.any(1, keepdim=True)
         first = torch.where(acts, PLAN, ANSWER)[:, None]
-        seen = self.model.vlm.look(inputs)
+        seen = self.model.look(inputs)
         features, _ = self.model.follow(torch.cat([first, ids[:, :-1]], 1), self.model(inputs, seen))
         errors = F.cross_entropy(self.model.score(features[known]).float(), ids[known], reduction="none")
         words = errors.sum() / max(len(errors), 1)
@@ -138,7 +138,7 @@ class PalmE(System):
     @torch.inference_mode()
     def sample(self, inputs: Inputs) -> Tensor:
         """(B, H, A) normalised actions: it says what to do, and does it."""
-        seen = self.model.vlm.look(inputs)
+        seen = self.model.look(inputs)
         ids = self._say(self.model(inputs, seen), PLAN)
         return self.head(self.grasp(inputs, seen, ids, ids != STOP)).float()
 
