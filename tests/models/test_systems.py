@@ -20,6 +20,8 @@ SIZES = [
     ("octo", "published", 27), ("octo", "published_base", 92.8), ("octo", "nano", 4.25),
     ("openvla", "published", 7498), ("openvla", "nano", 3.0),
     ("openvla_oft", "published", 7535), ("openvla_oft", "published_aloha", 8091), ("openvla_oft", "nano", 3.55),
+    ("palm_e", "published", 3105), ("palm_e", "nano", 5.02),
+    ("rt2", "published", 2923), ("rt2", "nano", 2.52),
     ("pi0", "published", 3238), ("pi0", "nano", 3.3), ("pi05", "published", 3353), ("pi05", "nano", 3.79),
     ("pi0_fast", "published", 2923), ("pi0_fast", "nano", 2.66),
     ("smolvla", "published", 403), ("smolvla", "nano", 3.61),
@@ -114,7 +116,10 @@ def test_is_made_for_the_robots_at_hand(name: str) -> None:
     assert name_of(config) == name
 
 
-@pytest.mark.parametrize("name", ["groot", "groot_n15", "openvla", "openvla_oft", "pi0", "pi05", "pi0_fast", "smolvla"])
+@pytest.mark.parametrize(
+    "name",
+    ["groot", "groot_n15", "openvla", "openvla_oft", "palm_e", "pi0", "pi05", "pi0_fast", "rt2", "smolvla"],
+)
 def test_what_a_recipe_cannot_give_is_refused(name: str) -> None:
     with pytest.raises(SpecMismatch, match=rf"{name} at 'published' reads ids of its own tokenizer.*'nano'"):
         config_for(name, [EMBODIMENTS["panda"].spec], "published")

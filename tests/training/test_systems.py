@@ -20,17 +20,21 @@ from premotor.safety.guard import Guard
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.world import TabletopWorld
 from premotor.training.learn import Batches, LearnConfig, Learner
+from premotor.training.questions import WORDS
 from premotor.training.store import Store, write_shard
 
 ARMS = tuple(EMBODIMENTS)
 SPECS = [arm.spec for arm in EMBODIMENTS.values()]
 LEARN = LearnConfig(batch=4, steps=4, warmup=1)
-# These read ids of words at toy size, as published; on the tabletop they read features.
+SAYS = {"said": WORDS, "vocabulary": 350, "numbers": 94}
+# Some read ids of words at toy size, as published; on the tabletop they read features. Some speak.
 READS: dict[str, dict[str, Any]] = {
     "groot": {"text_width": 384, "vocabulary": 0},
     "groot_n15": {"text_width": 384, "vocabulary": 0},
     "openvla": {"text_width": 384},
     "openvla_oft": {"text_width": 384},
+    "palm_e": SAYS,
+    "rt2": SAYS,
     "pi0": {"text_width": 384, "vocabulary": 0},
     "pi05": {"text_width": 384, "vocabulary": 0},
     "pi0_fast": {"text_width": 384},
@@ -65,7 +69,8 @@ def ready(name: str, folder: Path) -> Ready:
         codecs[arm] = build_codec(EMBODIMENTS[arm].spec, actions, states, valid=valid)
     table = store.table(codecs, config.taught, config.ages, grounded=config.grounded)
     words = [[torch.randn(5, 384, generator=torch.Generator().manual_seed(0)) for _ in said] for said in store.texts]
-    return Ready(config.prepared(table.actions), codecs, Batches(store, table, words, LEARN))
+    batches = Batches(store, table, words, LEARN, speech=config.speech)
+    return Ready(config.prepared(table.actions), codecs, batches)
 
 
 def learned(ready: Ready, stops: list[int], save: Path) -> Learner:

@@ -23,7 +23,8 @@ class Inputs:
     a window of K moments, oldest first, is an axis after B in images, state and environment, and moments (B, K) is
     True where there was one (all, when None). environment: (B, E), what is told about the scene instead of seen.
     goals: camera -> (B, H, W, 3), how it shall look in the end; a missing camera has no goal. present: camera -> (B,)
-    or (B, K), True where that robot has that picture (all, when missing).
+    or (B, K), True where that robot has that picture (all, when missing). spots: name -> (B,), for a system whose
+    sentences are not of words alone: before which word what is called so stands (the first, when missing).
     """
 
     images: dict[str, Tensor]
@@ -35,6 +36,7 @@ class Inputs:
     environment: Tensor | None = None
     goals: dict[str, Tensor] = field(default_factory=dict)
     present: dict[str, Tensor] = field(default_factory=dict)
+    spots: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def fake(
@@ -88,10 +90,13 @@ class Targets:
 
     actions: (B, P, A) normalised, padded. weight: (B, P, A), 0 where there is no label: past the end of an episode, and
     dimensions that this row's robot lacks. P is the horizon, and the rows before now if a system predicts those too.
+    said: (B, L) ids of words, -1 after the last, for a system that speaks: what is done where there is an action, else
+    the answer.
     """
 
     actions: Tensor
     weight: Tensor
+    said: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

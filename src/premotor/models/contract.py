@@ -13,6 +13,7 @@ from premotor.core.errors import SpecMismatch
 from premotor.core.spec import EmbodimentSpec
 from premotor.models.batch import Inputs, Targets
 from premotor.models.heads.pointing import Pointing
+from premotor.models.language.lexicon import Lexicon
 from premotor.models.language.minilm import MAX_TOKENS, TextEncoder
 
 __all__ = ["Plan", "Robots", "System", "SystemConfig"]
@@ -90,6 +91,11 @@ class SystemConfig(ABC):
         """Whether it says where things are; its loss then asks for SceneTargets."""
         return False
 
+    @property
+    def speech(self) -> Lexicon | None:
+        """Spells the words that it is taught to say, None where it is taught none; its loss then reads `said`."""
+        return None
+
     @abstractmethod
     def for_robots(self, robots: Robots) -> Self:
         """The same, for these robots."""
@@ -129,6 +135,10 @@ class System(nn.Module, ABC):
     def plan(self, inputs: Inputs) -> Plan:
         """What `sample` gives, and what the system believes if it says so."""
         return Plan(self.sample(inputs))
+
+    def answer(self, inputs: Inputs) -> list[str]:
+        """What it says when asked a question, for each row; raises SpecMismatch from a system that says nothing."""
+        raise SpecMismatch(f"{type(self).__name__} only acts; rt2 and palm_e answer, when they were taught words")
 
     def mix(self) -> bool:
         """Compute in bfloat16 where that does no harm, from now on; False from a system that does not know where."""

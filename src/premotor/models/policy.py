@@ -111,6 +111,15 @@ class BundlePolicy:
         stamped = zip(observations, actions, strict=True)
         return [ActionChunk(stamp_ns=o.stamp_ns, rate_hz=self.spec.rate_hz, actions=a) for o, a in stamped]
 
+    def answer(self, observations: Sequence[Observation]) -> list[str]:
+        """What it says about what is seen, where the instruction is a question. It is not remembered.
+
+        Raises SpecMismatch from a system that says nothing.
+        """
+        moments = [[*[None] * (len(self._config.ages) - 1), seen] for seen in observations]
+        with torch.inference_mode():
+            return self._system.answer(self._encoded(observations, moments))
+
     def _inputs(self, observations: Sequence[Observation], worlds: Sequence[Hashable]) -> Inputs:
         """Observations -> a batch of tensors; a moment that there was not is this one, masked."""
         grace = 0.5 / self.spec.rate_hz
@@ -118,6 +127,9 @@ class BundlePolicy:
         for observation, world in zip(observations, worlds, strict=True):
             memory = self._memories.setdefault(world, Memory(self._config.ages, grace))
             moments.append(memory.look(observation))
+        return self._encoded(observations, moments)
+
+    def _encoded(self, observations: Sequence[Observation], moments: Sequence[Sequence[Observation | None]]) -> Inputs:
         seen = [[o or now for o in row] for row, now in zip(moments, observations, strict=True)]
         state = np.zeros((len(seen), len(self._config.ages), self._wide), np.float32)
         for at, row in zip(state, seen, strict=True):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from premotor.sim.tabletop.episode import Family
 from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
+from premotor.training.questions import WORDS
 from premotor.training.train import Recipe, Round
 
 __all__ = ["RECIPES", "nano", "tabletop", "tiny"]
@@ -57,6 +58,10 @@ def nano(system: str, data: str = "") -> Recipe:
     if not recipe.config().fake_inputs(1).words.numel():
         # Who is not told what to do can learn one task; in all the others the words decide.
         recipe = replace(recipe, families=("open_drawer",))
+    if system in ("rt2", "palm_e"):
+        # Half of what they learn from are questions about pictures.
+        learn = replace(recipe.learn, stills=0.5)
+        recipe = replace(recipe, model={"said": WORDS}, scenes=400, learn=learn)
     if system == "diffusion_policy":
         # Of normalised actions, one in fifty lies beyond 1.
         recipe = replace(recipe, model={"clip": 2.0})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -123,15 +123,14 @@ class _Recording:
         """The demonstration; None when the expert could not bring it to an end, or never drove."""
         if not self._runner.succeeded or not self._rows["at"]:
             return None
-        steps = {k: np.array(v) for k, v in self._steps.items()}
+        arrays: dict[str, Any] = {k: np.array(v) for k, v in (self._rows | self._steps).items()}
         return Demonstration(
             embodiment=self._world.embodiment.name,
             instructions=wordings(self._episode, self._rng, self._config.wordings),
             family=self._episode.family,
             success=self._runner.succeeded,
             images={c: np.stack(f) for c, f in self._frames.items()},
-            **{k: np.array(v) for k, v in self._rows.items()},
-            **steps,
+            **arrays,
         )
 
     def _keep(self, tick: int) -> None:

@@ -1,4 +1,4 @@
-"""Labels for pointing, and still pictures that carry nothing else.
+"""Labels for pointing, and still pictures that carry nothing else, or questions about them and their answers.
 
 Where the object and the target are in each picture is known for free in simulation. A still costs a hundredth of an
 episode, and it is new scenes, not more frames of the same one, that teach a policy to find what words name.
@@ -12,31 +12,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from premotor.core.types import Command, Observation
 from premotor.robots.embodiment import embodiment
 from premotor.robots.kinematics import Kinematics
-from premotor.sim.tabletop.episode import COLORS, KINDS, SIZES, Episode, Family, Goal
+from premotor.sim.tabletop.episode import COLORS, CONTAINERS, GRASPABLE, KINDS, SIZES, Episode, Family, Goal, Split
 from premotor.sim.tabletop.language import render, resolve
-from premotor.sim.tabletop.sample import sample, swapped
+from premotor.sim.tabletop.objects import shape
+from premotor.sim.tabletop.sample import sample, stream, swapped
 from premotor.sim.tabletop.vocabulary import vocabulary
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
+from premotor.training.questions import Question, held, questions
 from premotor.training.store import ATTRIBUTES, CROWD, REFERENCES, Demonstration, write_shard
 
-__all__ = ["Cell", "collect_scenes", "labels", "wordings"]
+__all__ = ["Cell", "ask_about", "collect_scenes", "labels", "wordings"]
+
+_FILLED = 0.6  # of the scenes that are asked about, something was put into a container
+_SETTLE = 12  # control steps until it lies still
 
 Cell = tuple[Family, int]
 """A family and a seed of the train split."""
 
 
-def collect_scenes(folder: Path, name: str, arm: str, cells: Sequence[Cell], looks: int) -> tuple[int, int]:
+def collect_scenes(
+    folder: Path, name: str, arm: str, cells: Sequence[Cell], looks: int, *, asked: bool = False
+) -> tuple[int, int]:
     """Still pictures for grounding alone: `looks` a scene, each with the arm and gripper somewhere else and another
     instruction that fits the scene. They cost a hundredth of an episode, and it is new scenes that teach to point.
+    asked: they carry questions with their answers instead.
 
     Writes one shard of demonstrations without labelled actions; returns (scenes, scenes).
     """
     if (folder / name).exists():
         return 0, 0
-    world, kinematics = TabletopWorld(arm), Kinematics(embodiment(arm))
-    made = [d for cell in cells for d in _look(world, kinematics, cell, looks)]
+    world, kinematics = TabletopWorld(arm, segmentation=asked), Kinematics(embodiment(arm))
+    look = _ask if asked else _look
+    made = [d for cell in cells for d in look(world, kinematics, cell, looks)]
     world.close()
     write_shard(folder, name, made)
     return len(cells), len(cells)
@@ -50,23 +60,75 @@ def _look(world: TabletopWorld, kinematics: Kinematics, cell: Cell, looks: int) 
     for _ in range(looks):
         _wander(world, kinematics, rng)
         seen = world.observe()
-        truth = labels(world, _focus(world, episode.goal))
-        still = np.zeros((1, len(world.spec.action.dims)))
-        yield Demonstration(
-            embodiment=world.embodiment.name,
-            instructions=(episode.instruction,),
-            family=episode.family,
-            success=False,
-            images={c: image[None] for c, image in seen.images.items()},
-            at=np.zeros(1, np.int64),
-            state=seen.state[None],
-            action=still,
-            expert=np.zeros(1, bool),
-            **{key: value[None] for key, value in truth.items()},
-        )
+        yield _still(world, seen, episode.family, (episode.instruction,), labels(world, _focus(world, episode.goal)))
         other = swapped(episode)
         goal = resolve(other.instruction, other.things, other.drawer)
         episode = dataclasses.replace(other, goal=goal, family=goal.family)
+
+
+def ask_about(
+    world: TabletopWorld, kinematics: Kinematics, cell: Cell, split: Split, looks: int
+) -> Iterator[tuple[Observation, list[Question]]]:
+    """Pictures of one scene, each with the arm somewhere else, and what can be asked of it. In many of the scenes
+    something was put into a container first. The world must draw segments.
+    """
+    family, seed = cell
+    rng = stream("questions", split, family, world.embodiment.name, seed)
+    world.reset(sample(world.embodiment.name, family, split, seed))
+    if rng.random() < _FILLED:
+        _fill(world, rng)
+    inside = held(world)
+    for _ in range(looks):
+        _wander(world, kinematics, rng)
+        seen = world.observe()
+        yield seen, questions(world, inside, rng)
+
+
+def _ask(world: TabletopWorld, kinematics: Kinematics, cell: Cell, looks: int) -> Iterator[Demonstration]:
+    for seen, asked in ask_about(world, kinematics, cell, "train", looks):
+        if asked:
+            texts, answers = tuple(q.text for q in asked), tuple(q.answer for q in asked)
+            # It names nothing to act on, so nobody learns to point from it.
+            yield _still(world, seen, cell[0], texts, labels(world, (None, None)), answers)
+
+
+def _fill(world: TabletopWorld, rng: np.random.Generator) -> None:
+    """Drop a thing into a container, and wait until it lies."""
+    things = world.episode.things
+    loose = [t for t in things if t.kind in GRASPABLE and not t.in_drawer]
+    empty = [t for t in things if t.kind in CONTAINERS]
+    if not loose or not empty:
+        return
+    thing, into = loose[int(rng.integers(len(loose)))], empty[int(rng.integers(len(empty)))]
+    above = (shape(thing.kind, thing.size).height + shape(into.kind, into.size).height) / 2
+    world.place(thing.name, world.position(into.name) + np.array([0.0, 0.0, above + 0.002]), yaw=thing.yaw)
+    joints, gripper = world.commanded()
+    for _ in range(_SETTLE):
+        world.apply(Command(stamp_ns=world.stamp_ns, positions=joints.copy(), gripper=gripper))
+
+
+def _still(
+    world: TabletopWorld,
+    seen: Observation,
+    family: Family,
+    texts: tuple[str, ...],
+    truth: dict[str, Any],
+    answers: tuple[str, ...] = (),
+) -> Demonstration:
+    """One picture, without a labelled action."""
+    return Demonstration(
+        embodiment=world.embodiment.name,
+        instructions=texts,
+        answers=answers,
+        family=family,
+        success=False,
+        images={c: image[None] for c, image in seen.images.items()},
+        at=np.zeros(1, np.int64),
+        state=seen.state[None],
+        action=np.zeros((1, len(world.spec.action.dims))),
+        expert=np.zeros(1, bool),
+        **{key: value[None] for key, value in truth.items()},
+    )
 
 
 def _wander(world: TabletopWorld, kinematics: Kinematics, rng: np.random.Generator) -> None:

@@ -20,6 +20,9 @@ from torch import Tensor
 
 from premotor.models.batch import Inputs, SceneTargets, window
 from premotor.models.contract import System, SystemConfig
+from premotor.models.language.lexicon import Lexicon
+from premotor.sim.tabletop.episode import Family
+from premotor.training.questions import skill
 from premotor.training.store import Store, Table
 
 __all__ = ["CHECKPOINT", "Batches", "LearnConfig", "Learner", "bfloat16_is_faster"]
@@ -49,6 +52,7 @@ class Batches:
     """Draws batches from a store's table; robots and families are drawn by the square root of their share.
 
     `stills` of the draws are frames without an action label, where there are any. pixels: the type they come in.
+    speech: spells what is to be said, for a system that speaks.
     """
 
     def __init__(
@@ -58,7 +62,9 @@ class Batches:
         words: list[list[Tensor]],
         config: LearnConfig,
         pixels: torch.dtype = torch.float32,
+        speech: Lexicon | None = None,
     ) -> None:
+        self._speech = speech
         self._store, self._table, self._words, self._config = store, table, words, config
         self._pixels = pixels
         still = ~table.weight[:, :, 0].any(1)
@@ -78,9 +84,10 @@ class Batches:
         rows = np.concatenate([t.earlier_row[pick], t.row[pick, None]], 1)
         state = np.concatenate([t.earlier_state[pick], t.state[pick, None]], 1)
         seen = self._store.frames(np.repeat(t.shard[pick], rows.shape[1]), rows.ravel())
-        said = [self._words[i][int(rng.integers(len(self._words[i])))] for i in t.text[pick]]
-        words = torch.nn.utils.rnn.pad_sequence(said, batch_first=True).float()
-        lengths = torch.tensor([len(r) for r in said])
+        wordings = [int(rng.integers(len(self._words[i]))) for i in t.text[pick]]
+        read = [self._words[i][wording] for i, wording in zip(t.text[pick], wordings, strict=True)]
+        words = torch.nn.utils.rnn.pad_sequence(read, batch_first=True).float()
+        lengths = torch.tensor([len(r) for r in read])
         noise = rng.normal(0, self._config.state_noise, state.shape).astype(np.float32)
         now = [torch.ones(len(pick), 1, dtype=torch.bool)]
         inputs = window(
@@ -102,8 +109,19 @@ class Batches:
             crowd=torch.from_numpy(t.crowd[pick]),
             crowd_points=torch.from_numpy(t.crowd_points[pick]),
             crowd_seen=torch.from_numpy(t.crowd_seen[pick]),
+            said=None if self._speech is None else self._said(self._speech, pick, wordings),
         )
         return inputs, targets
+
+    def _said(self, speech: Lexicon, pick: NDArray[np.int64], wordings: list[int]) -> Tensor:
+        """(B, L) ids of the answers, or of what is being done; -1 after the last."""
+        t, rows = self._table, list[Tensor]()
+        for row, wording in zip(pick, wordings, strict=True):
+            answers = self._store.answers[t.text[row]]
+            family = cast(Family, self._store.families[t.family[row]])
+            text = answers[wording] if answers else skill(family, t.asked[row].tolist())
+            rows.append(torch.tensor(speech.ids(text)))
+        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
 
     def _coloured(self, pictures: Tensor, rng: np.random.Generator) -> Tensor:
         """(B, K, H, W, 3) in other colours, the same in all moments of a window."""

@@ -35,7 +35,8 @@ _STEPS = ("state", "action", "expert")
 class Demonstration:
     """One episode. T control steps, F of them kept with frames, C cameras, R references.
 
-    instructions: ways to say the same task. images: camera -> (F, H, W, 3). at: (F,) step of each frame.
+    instructions: ways to say the same task; or questions, and then as many answers.
+    images: camera -> (F, H, W, 3). at: (F,) step of each frame.
     state: (T, S). action: (T, A), executed. expert: (T,) True where the expert drove.
     points: (F, C, R, 2) image points, 0..1. seen: (F, C, R). places: (F, R, 3) metres in the base frame.
     named: (F, R). asked: (F, R, 3) kind, colour and size of object and target, -1 where there is none.
@@ -59,6 +60,7 @@ class Demonstration:
     crowd: NDArray[np.int64]
     crowd_points: FloatArray
     crowd_seen: NDArray[np.bool_]
+    answers: tuple[str, ...] = ()
 
 
 def write_shard(folder: Path, name: str, demonstrations: Sequence[Demonstration]) -> None:
@@ -74,7 +76,13 @@ def write_shard(folder: Path, name: str, demonstrations: Sequence[Demonstration]
     small = {f"{i}.{key}": getattr(d, key) for i, d in enumerate(demonstrations) for key in _SMALL + _STEPS}
     np.savez(temporary / "steps.npz", **small)
     head = [
-        {"embodiment": d.embodiment, "instructions": d.instructions, "family": d.family, "success": d.success}
+        {
+            "embodiment": d.embodiment,
+            "instructions": d.instructions,
+            "family": d.family,
+            "success": d.success,
+            **({"answers": d.answers} if d.answers else {}),
+        }
         for d in demonstrations
     ]
     (temporary / "episodes.json").write_text(json.dumps(head))
@@ -85,8 +93,8 @@ def write_shard(folder: Path, name: str, demonstrations: Sequence[Demonstration]
 class Table:
     """Everything but pixels, one row a frame, ready for batching (see models.batch for the meanings).
 
-    state and actions are raw here; `encode` of a Store normalises them. text: (N,) index into `texts`,
-    which holds the wordings of each demonstration.
+    state and actions are raw here; `encode` of a Store normalises them. text: (N,) index into `texts` and `answers`,
+    which hold the wordings of each demonstration, or its questions and their answers.
     shard, row: where the frame's pixels lie. earlier: (N, K - 1) was there a moment so long ago, oldest first;
     earlier_row, earlier_state: of it, or of this frame where there was none.
     """
@@ -125,6 +133,7 @@ class Store:
         self.embodiments = tuple(embodiments)
         self.cameras = tuple(cameras)
         self.texts: list[tuple[str, ...]] = []
+        self.answers: list[tuple[str, ...]] = []
         self.families: list[str] = []
         self._wanted = tuple(families)
         self.demonstrations: list[Demonstration] = []
@@ -153,7 +162,7 @@ class Store:
             arrays = {key: steps[f"{i}.{key}"] for key in _SMALL + _STEPS}
             views = {c: frames[c][row : row + count] for c in self.cameras}
             self._where.append((len(self._frames), row))
-            facts["instructions"] = tuple(facts["instructions"])
+            facts |= {key: tuple(facts[key]) for key in ("instructions", "answers") if key in facts}
             self.demonstrations.append(Demonstration(images=views, **facts, **arrays))
             row += count
         self._frames.append(frames)
@@ -168,11 +177,17 @@ class Store:
         return actions, np.concatenate([d.state[d.at] for d in mine]), valid
 
     def table(
-        self, codecs: Mapping[str, Codec], taught: range, ages: Sequence[float] = (0.0,), *, grounded: bool = True
+        self,
+        codecs: Mapping[str, Codec],
+        taught: range,
+        ages: Sequence[float] = (0.0,),
+        *,
+        grounded: bool = True,
+        speaks: bool = False,
     ) -> Table:
         """Normalise every frame's state and chunk with its robot's codec. Frames that teach nothing are left out.
 
-        taught, ages, grounded: see models.contract.SystemConfig.
+        taught, ages, grounded: see models.contract.SystemConfig. speaks: it learns answers.
         """
         wide_s = max(len(c.spec.state) for c in codecs.values())
         wide_a = max(len(c.spec.action.dims) for c in codecs.values())
@@ -181,7 +196,7 @@ class Store:
         for demonstration, (shard, row) in zip(self.demonstrations, self._where, strict=True):
             d, codec = demonstration, codecs[demonstration.embodiment]
             actions, valid = _windows(d, taught)
-            keep = valid[:, now] | (d.named.any(1) & grounded)
+            keep = valid[:, now] | (d.named.any(1) & grounded) | (speaks and bool(d.answers))
             count = int(keep.sum())
             states = d.state[d.at][keep]
             encoded = codec.encode_actions(actions[keep], states, now)
@@ -194,6 +209,7 @@ class Store:
             columns["family"].append(np.full(count, _index(self.families, d.family)))
             columns["text"].append(np.full(count, len(self.texts)))
             self.texts.append(d.instructions)
+            self.answers.append(d.answers)
             columns["state"].append(_pad(codec.encode_states(states), wide_s))
             columns["earlier"].append(there[keep])
             columns["earlier_row"].append(row + when[keep])

@@ -69,8 +69,8 @@ class Recipe:
     """Everything that decides a training run. Seeds count up from `first_seed`, all of the train split.
 
     system, preset, model: which named system, of which size, and what is changed of that. scenes: per family and arm,
-    seen in `looks` still pictures each, for grounding alone; seeds from a million on. data: folder of another run whose
-    demonstrations of these arms and families are learned from, too.
+    seen in `looks` still pictures each, for grounding alone, or for questions and answers if the system speaks; seeds
+    from a million on. data: folder of another run; its demonstrations of these arms and families are learned from, too.
     """
 
     name: str
@@ -144,7 +144,7 @@ def train(
             encoder.prepare(wording for wordings in store.texts for wording in wordings)
             words = [[encoder.features(wording) for wording in wordings] for wordings in store.texts]
             pixels = torch.bfloat16 if learner.mixed else torch.float32
-            batches = Batches(store, table, words, recipe.learn, pixels)
+            batches = Batches(store, table, words, recipe.learn, pixels, learner.model.speech)
             try:
                 learner.learn(batches, round_.until, partial(_on_step, learner, out, curves, report, round_.until))
             finally:
@@ -201,7 +201,7 @@ def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report
         for job in _jobs(recipe.arms, round_.families or recipe.families, first, round_.episodes, _SHARD)
     ]
     jobs += [
-        partial(collect_scenes, out / "data" / "scenes", *job, recipe.looks)
+        partial(collect_scenes, out / "data" / "scenes", *job, recipe.looks, asked=recipe.config().speech is not None)
         for job in _jobs(recipe.arms, recipe.families, _SCENE_SEEDS + recipe.first_seed, recipe.scenes, _SCENE_SHARD)
     ]
     context = multiprocessing.get_context("spawn")
@@ -257,7 +257,8 @@ def _store(recipe: Recipe, index: int, out: Path) -> Store:
     if not recipe.data:
         return Store(folders, CAMERAS, recipe.arms)
     folders += sorted((Path(recipe.data) / "data").glob("round-*"))
-    folders += [Path(recipe.data) / "data" / "scenes"] if recipe.config().grounded else []
+    config = recipe.config()
+    folders += [Path(recipe.data) / "data" / "scenes"] if config.grounded or config.speech else []
     return Store(folders, CAMERAS, recipe.arms, recipe.families)
 
 
@@ -268,7 +269,8 @@ def _table(recipe: Recipe, store: Store, out: Path) -> Table:
     else:
         codecs = {arm: _fitted(store, arm, config.taught.stop) for arm in recipe.arms}
         (out / "codecs.json").write_text(json.dumps({n: c.to_json() for n, c in codecs.items()}))
-    return store.table(codecs, config.taught, config.ages, grounded=config.grounded)
+    speaks = config.speech is not None
+    return store.table(codecs, config.taught, config.ages, grounded=config.grounded, speaks=speaks)
 
 
 def _fitted(store: Store, arm: str, horizon: int) -> Codec:

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from premotor.models.language.prompts import openvla_prompt, pi0_fast_prompt, pi0_prompt, pi05_prompt, smolvla_prompt
+from premotor.models.language.prompts import (
+    openvla_prompt,
+    pi0_fast_prompt,
+    pi0_prompt,
+    pi05_prompt,
+    rt2_prompt,
+    smolvla_prompt,
+)
 
 # Normalised states, and what LeRobot 0.6.1 tells of them.
 PI05 = [
@@ -40,3 +47,7 @@ def test_smolvla_is_told_as_is_with_one_end() -> None:
 
 def test_openvla_is_asked() -> None:
     assert openvla_prompt("Put the Cup down") == "In: What action should the robot take to put the cup down?\nOut:"
+
+
+def test_rt2_is_asked() -> None:
+    assert rt2_prompt("open the drawer") == "Q: what action should the robot take to open the drawer? A:"

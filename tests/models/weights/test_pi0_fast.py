@@ -58,7 +58,7 @@ def test_it_says_what_it_learned_to_say(golden: dict[str, Tensor], policy: Pi0Fa
     seen = inputs(golden, "batch")
     said = policy.say(seen, 12)
     begin = torch.full((2, 1), policy.config.opening[0])
-    features, _ = policy.follow(torch.cat([begin, said[:, :-1]], 1), policy.vlm(seen))
+    features, _ = policy.vlm.follow(torch.cat([begin, said[:, :-1]], 1), policy.vlm(seen))
     assert torch.equal(policy.scores(features).argmax(-1), said)
 
 

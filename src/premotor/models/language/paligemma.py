@@ -112,19 +112,26 @@ class PaliGemma(nn.Module):
 
     def tokens(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """(B, P, D) pictures, then words, and which of them (B, P) are real. A camera that is missing has none."""
+        found = [*self.look(inputs), (self.read(inputs.words), inputs.words_mask)]
+        if self.number is not None:
+            numbers = self.number(_BINS.encode(inputs.state))
+            found.append((numbers, torch.ones_like(numbers[..., 0], dtype=torch.bool)))
+        tokens, real = zip(*found, strict=True)
+        return torch.cat(tokens, 1), torch.cat(real, 1)
+
+    def look(self, inputs: Inputs) -> list[tuple[Tensor, Tensor]]:
+        """What each camera shows (B, N, D), and whether it does (B, N); nothing of a camera that is missing."""
         found = list[tuple[Tensor, Tensor]]()
         for camera in self.config.cameras:
             if camera in inputs.images:
                 seen = self.see(self.picture(inputs.images[camera]))
                 has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
                 found.append((seen, has.view(-1, 1).expand(seen.shape[:2])))
-        words = self.embed(inputs.words) if self.text is None else self.text(inputs.words.to(self.seen.weight.dtype))
-        found.append((words, inputs.words_mask))
-        if self.number is not None:
-            numbers = self.number(_BINS.encode(inputs.state))
-            found.append((numbers, torch.ones_like(numbers[..., 0], dtype=torch.bool)))
-        tokens, real = zip(*found, strict=True)
-        return torch.cat(tokens, 1), torch.cat(real, 1)
+        return found
+
+    def read(self, words: Tensor) -> Tensor:
+        """(B, L, D) of the words of an instruction, as ids or as features."""
+        return self.embed(words) if self.text is None else self.text(words.to(self.seen.weight.dtype))
 
     def see(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) in -1..1 -> (B, T, D)."""
@@ -140,6 +147,14 @@ class PaliGemma(nn.Module):
     def score(self, features: Tensor) -> Tensor:
         """(..., D) -> (..., V) how likely each word comes next, by the weights that words are read with."""
         return F.linear(features, self._own_words.weight)
+
+    def follow(self, ids: Tensor, prefix: Prefix) -> tuple[Tensor, Past]:
+        """Features (B, L, D) of words that follow a prefix, each reading those before, and the past with them."""
+        count, before = ids.shape[1], prefix.real.shape[1]
+        order = torch.ones(count, before + count, dtype=torch.bool, device=ids.device).tril(before)
+        mask = order & F.pad(prefix.real, (0, count), value=True)[:, None, None]
+        places = prefix.places + torch.arange(count, device=ids.device)
+        return self.decoder(self.embed(ids), mask, places, past=prefix.past)
 
     def picture(self, image: Tensor) -> Tensor:
         """(B, H, W, 3) in 0..255 -> (B, 3, S, S) in -1..1."""

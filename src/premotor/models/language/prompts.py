@@ -8,7 +8,14 @@ from torch import Tensor
 
 from premotor.models.heads.bins import Bins
 
-__all__ = ["openvla_prompt", "pi0_fast_prompt", "pi0_prompt", "pi05_prompt", "smolvla_prompt"]
+__all__ = [
+    "openvla_prompt",
+    "pi0_fast_prompt",
+    "pi0_prompt",
+    "pi05_prompt",
+    "rt2_prompt",
+    "smolvla_prompt",
+]
 
 _STEPS = Bins.uniform(256, below=True)
 
@@ -16,6 +23,11 @@ _STEPS = Bins.uniform(256, below=True)
 def openvla_prompt(task: str) -> str:
     """A question, without capitals in the instruction, and where the answer starts. OpenVLA-OFT is asked the same."""
     return f"In: What action should the robot take to {task.lower()}?\nOut:"
+
+
+def rt2_prompt(task: str) -> str:
+    """A question; its answer are integers."""
+    return f"Q: what action should the robot take to {task}? A:"
 
 
 def pi0_prompt(task: str) -> str:

@@ -21,10 +21,12 @@ SYSTEMS = {
     "octo": "premotor.models.systems.octo:OctoConfig",
     "openvla": "premotor.models.systems.openvla:OpenVlaConfig",
     "openvla_oft": "premotor.models.systems.openvla_oft:OpenVlaOftConfig",
+    "palm_e": "premotor.models.systems.palm_e:PalmEConfig",
     "pi0": "premotor.models.systems.pi0:Pi0Config",
     "pi05": "premotor.models.systems.pi0:Pi05Config",
     "pi0_fast": "premotor.models.systems.pi0_fast:Pi0FastConfig",
     "premotor": "premotor.models.systems.premotor:PremotorConfig",
+    "rt2": "premotor.models.systems.rt2:Rt2Config",
     "smolvla": "premotor.models.systems.smolvla:SmolVlaConfig",
 }
 

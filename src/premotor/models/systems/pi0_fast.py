@@ -9,7 +9,7 @@ chunk (heads/spelling.py), where published code says anything, as `say` does, an
 With `text_width`, see models/language/paligemma.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -23,11 +23,11 @@ from torch.nn import functional as F
 from premotor.core.errors import ActionTokenError
 from premotor.models.batch import Inputs, Targets
 from premotor.models.contract import Robots, System
-from premotor.models.fusion.decoder import Past
 from premotor.models.heads.bins import mirrored
 from premotor.models.heads.fast import FastCodec
 from premotor.models.heads.spelling import Spelling
 from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix
+from premotor.models.language.talk import hear, talk
 
 __all__ = ["Pi0Fast", "Pi0FastConfig"]
 
@@ -131,7 +131,7 @@ class Pi0Fast(System):
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss, the cross entropy of a token, and its parts."""
         ids, real = self.sentences(targets)
-        features, _ = self.follow(ids[:, :-1], self.vlm(inputs))
+        features, _ = self.vlm.follow(ids[:, :-1], self.vlm(inputs))
         error = F.cross_entropy(self.scores(features).transpose(1, 2), ids[:, 1:], reduction="none")
         weight = real[:, 1:].float()
         total = (error * weight).sum() / weight.sum().clamp(min=1.0)
@@ -161,7 +161,7 @@ class Pi0Fast(System):
             best = spelling.choose(scores[:, ours])
             return None if spelling.done else ours[best]
 
-        self._talk(*self._hear(self._row(c.opening, inputs), self.vlm(inputs)), choose)
+        talk(self.vlm, *hear(self.vlm, self._row(c.opening, inputs), self.vlm(inputs)), self.scores, choose)
         return torch.from_numpy(codec.decode(spelling.ids(), c.horizon, c.action_dim)).float().to(device)
 
     @torch.inference_mode()
@@ -184,31 +184,13 @@ class Pi0Fast(System):
                 replace(inputs, words=words, words_mask=F.pad(inputs.words_mask, (0, 1), value=True))
             )
             features, past = self.vlm.decoder(tokens, real[:, None, None], real.cumsum(1) - 1)
-            self._talk(features[:, -1], Prefix(past, real), choose)
+            talk(self.vlm, features[:, -1], Prefix(past, real), self.scores, choose)
         else:
-            self._talk(*self._hear(begin, self.vlm(inputs)), choose)
+            talk(self.vlm, *hear(self.vlm, begin, self.vlm(inputs)), self.scores, choose)
         return torch.stack(said, 1)
 
     def _row(self, ids: tuple[int, ...], inputs: Inputs) -> Tensor:
         return torch.tensor(ids, device=inputs.state.device).expand(len(inputs.state), -1)
-
-    def _talk(self, last: Tensor, prefix: Prefix, choose: Callable[[Tensor], Tensor | None]) -> None:
-        """Say one word after another; choose(scores (B, V)) gives the next, None at the end."""
-        while (ids := choose(self.scores(last))) is not None:
-            last, prefix = self._hear(ids[:, None], prefix)
-
-    def _hear(self, ids: Tensor, prefix: Prefix) -> tuple[Tensor, Prefix]:
-        """Features (B, D) of the last of these words, and what was read with them."""
-        features, past = self.follow(ids, prefix)
-        return features[:, -1], Prefix(past, F.pad(prefix.real, (0, ids.shape[1]), value=True))
-
-    def follow(self, ids: Tensor, prefix: Prefix) -> tuple[Tensor, Past]:
-        """Features (B, L, D) of words that follow a prefix, each reading those before, and the past with them."""
-        count, before = ids.shape[1], prefix.real.shape[1]
-        order = torch.ones(count, before + count, dtype=torch.bool, device=ids.device).tril(before)
-        mask = order & F.pad(prefix.real, (0, count), value=True)[:, None, None]
-        places = prefix.places + torch.arange(count, device=ids.device)
-        return self.vlm.decoder(self.vlm.embed(ids), mask, places, past=prefix.past)
 
     def scores(self, features: Tensor) -> Tensor:
         """How likely each word comes next."""

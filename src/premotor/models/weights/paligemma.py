@@ -14,10 +14,12 @@ from torch import Tensor
 from premotor.models.weights import lerobot
 from premotor.models.weights.huggingface import count, decoder_name, shape, siglip_name
 
-__all__ = ["SPOKEN", "WORDS", "lerobot_folder", "tidy", "vlm_name", "vlm_sizes"]
+__all__ = ["INSIDE", "SPOKEN", "WORDS", "lerobot_folder", "tidy", "vlm_name", "vlm_sizes"]
 
 _BOTH = "paligemma_with_expert."
-_VLM = f"{_BOTH}paligemma.model."
+# What a weight of PaliGemma begins with where it is part of a policy.
+INSIDE = f"{_BOTH}paligemma."
+_VLM = f"{INSIDE}model."
 _EYE, _LAYERS = f"{_VLM}vision_tower.vision_model.", f"{_VLM}language_model.layers."
 _OLD = {
     f"{_BOTH}paligemma.vision_tower.": f"{_VLM}vision_tower.",

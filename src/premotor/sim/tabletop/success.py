@@ -13,7 +13,19 @@ from premotor.core.types import FloatArray
 from premotor.sim.tabletop.episode import Episode, Family, Thing
 from premotor.sim.tabletop.objects import DRAWER, Shape, shape
 
-__all__ = ["CLOSED", "HOLD_STEPS", "LIFTED", "NEAR", "OPEN", "SLID", "SLOW", "Scene", "achieved", "edge_distance"]
+__all__ = [
+    "CLOSED",
+    "HOLD_STEPS",
+    "LIFTED",
+    "NEAR",
+    "OPEN",
+    "SLID",
+    "SLOW",
+    "Scene",
+    "achieved",
+    "contained",
+    "edge_distance",
+]
 
 HOLD_STEPS = 10
 """Control steps for which the goal must hold: 0.5 s."""
@@ -62,6 +74,11 @@ def achieved(scene: Scene) -> bool:
     """Whether the goal of the scene's episode is met at this moment."""
     goal = scene.episode.goal
     return _PREDICATES[goal.family](scene, goal.objects, goal.target)
+
+
+def contained(scene: Scene, name: str, target: str) -> bool:
+    """Whether a thing is in or on the container `target`, or in the "drawer", and at rest there."""
+    return _put_in_drawer(scene, (name,), target) if target == "drawer" else _put(scene, (name,), target)
 
 
 def edge_distance(scene: Scene, name: str, target: str) -> float:

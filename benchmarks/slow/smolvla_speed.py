@@ -1,6 +1,6 @@
 """SmolVLA here and in LeRobot, with the same random weights: time of one chunk and of one training step, as a ratio.
 
-    python benchmarks/smolvla_speed.py [--lerobot .venv-lerobot/bin/python] [--size published] [--rounds 7]
+    python benchmarks/slow/smolvla_speed.py [--lerobot .venv-lerobot/bin/python] [--size published] [--rounds 7]
 
 Both run by turns, on one core each, and what is counted is CPU time, so the ratio survives a busy machine. Before
 anything is timed, both must give the same actions. LeRobot wants another torch than ours and has an environment of its
@@ -40,8 +40,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4, help="of training")
     args = parser.parse_args()
     if not args.lerobot.exists():
-        print(f"nothing measured: {args.lerobot} is missing; `make check-lerobot` installs LeRobot there")
-        return
+        parser.error(f"{args.lerobot} is missing; `make check-lerobot` installs LeRobot there")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         report = compare(Path(folder), args)
@@ -87,7 +86,7 @@ def compare(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     rows = {what: np.array(found) for what, found in times.items()}
     named = {"act": "one chunk, batch 1", "learn": f"one training step, batch {args.batch}, VLM frozen"}
     return {
-        "command": "python benchmarks/smolvla_speed.py",
+        "command": "python benchmarks/slow/smolvla_speed.py",
         "revision": revision(),
         "machine": machine(),
         "size": args.size,
