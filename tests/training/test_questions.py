@@ -157,8 +157,9 @@ def test_answers_about_unseen_scenes_are_counted(tmp_path: Path) -> None:
     codecs = {"so101": bundle.load(bundle.DEFAULT).codecs["so101"]}
     bundle.save(tmp_path / "b", config.build(), config, codecs, bundle.DEFAULT, {})
     command = [sys.executable, str(SCRIPT), "--scenes", "1", "--out", str(tmp_path / "report.json"), "--policy"]
-    ran = subprocess.run([*command, str(tmp_path / "nobody")], capture_output=True, text=True, check=True)
-    assert "nobody was asked" in ran.stdout
+    ran = subprocess.run([*command, str(tmp_path / "nobody")], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "is no bundle" in ran.stderr
     assert not (tmp_path / "report.json").exists()
     subprocess.run([*command, str(tmp_path / "b")], capture_output=True, text=True, check=True)
     (report,) = readme_results.reports(tmp_path)
