@@ -20,7 +20,7 @@ from premotor.models.heads.bins import Bins
 from premotor.models.vision.letterbox import letterbox
 from premotor.models.vision.siglip import SigLip
 
-__all__ = ["PaliGemma", "PaliGemmaConfig", "Prefix"]
+__all__ = ["PaliGemma", "PaliGemmaConfig", "PaliGemmaSizes", "Prefix"]
 
 # Of a state that was normalised by quantiles.
 _BINS = Bins.uniform(256)
@@ -40,7 +40,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PaliGemmaConfig(SystemConfig):
+class PaliGemmaSizes:
     """Sizes of the VLM, and what a robot shows and tells it; the defaults are the published ones.
 
     words: of fake inputs, any number will do. vocabulary: 0 for a VLM without words of its own. text_width: of the
@@ -67,6 +67,11 @@ class PaliGemmaConfig(SystemConfig):
     kv_heads: int = 1
     head_width: int = 256
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaliGemmaConfig(PaliGemmaSizes, SystemConfig):
+    """Of a system that is this VLM and more; see PaliGemmaSizes."""
+
     def told(self, robots: Robots) -> dict[str, Any]:
         """Sizes that robots decide, whatever else does."""
         return {"cameras": tuple(robots.cameras), "state_dim": robots.state_dim}
@@ -83,7 +88,7 @@ class PaliGemmaConfig(SystemConfig):
 class PaliGemma(nn.Module):
     """Reads inputs. numbers: the state is told, too, in 256 words that are learned for it."""
 
-    def __init__(self, config: PaliGemmaConfig, *, numbers: bool) -> None:
+    def __init__(self, config: PaliGemmaSizes, *, numbers: bool) -> None:
         super().__init__()
         self.config = c = config
         self.eye = SigLip(c.image_size, c.patch, c.vision_width, c.vision_layers, c.vision_heads, c.vision_mlp)
@@ -108,19 +113,26 @@ class PaliGemma(nn.Module):
 
     def tokens(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """(B, P, D) pictures, then words, and which of them (B, P) are real. A camera that is missing has none."""
+        found = [*self.look(inputs), (self.read(inputs.words), inputs.words_mask)]
+        if self.number is not None:
+            numbers = self.number(_BINS.encode(inputs.state))
+            found.append((numbers, torch.ones_like(numbers[..., 0], dtype=torch.bool)))
+        tokens, real = zip(*found, strict=True)
+        return torch.cat(tokens, 1), torch.cat(real, 1)
+
+    def look(self, inputs: Inputs) -> list[tuple[Tensor, Tensor]]:
+        """What each camera shows (B, N, D), and whether it does (B, N); nothing of a camera that is missing."""
         found = list[tuple[Tensor, Tensor]]()
         for camera in self.config.cameras:
             if camera in inputs.images:
                 tokens = self.seen(self.eye(self.picture(inputs.images[camera])))
                 has = inputs.present.get(camera, torch.ones_like(inputs.embodiment, dtype=torch.bool))
                 found.append((tokens, has.view(-1, 1).expand(tokens.shape[:2])))
-        words = self.embed(inputs.words) if self.text is None else self.text(inputs.words.to(self.seen.weight.dtype))
-        found.append((words, inputs.words_mask))
-        if self.number is not None:
-            numbers = self.number(_BINS.encode(inputs.state))
-            found.append((numbers, torch.ones_like(numbers[..., 0], dtype=torch.bool)))
-        tokens, real = zip(*found, strict=True)
-        return torch.cat(tokens, 1), torch.cat(real, 1)
+        return found
+
+    def read(self, words: Tensor) -> Tensor:
+        """(B, L, D) of the words of an instruction, as ids or as features."""
+        return self.embed(words) if self.text is None else self.text(words.to(self.seen.weight.dtype))
 
     def embed(self, ids: Tensor) -> Tensor:
         """(B, L) ids of words -> (B, L, D)."""
