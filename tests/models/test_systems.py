@@ -21,6 +21,7 @@ SIZES = [
     ("openvla_oft", "published", 7535), ("openvla_oft", "published_aloha", 8091), ("openvla_oft", "nano", 3.55),
     ("pi0", "published", 3238), ("pi0", "nano", 3.3), ("pi05", "published", 3353), ("pi05", "nano", 3.79),
     ("pi0_fast", "published", 2923), ("pi0_fast", "nano", 2.66),
+    ("robovlms", "published", 2964), ("robovlms", "nano", 3.03),
 ]  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def test_is_made_for_the_robots_at_hand(name: str) -> None:
     assert name_of(config) == name
 
 
-@pytest.mark.parametrize("name", ["openvla", "openvla_oft", "pi0", "pi05", "pi0_fast"])
+@pytest.mark.parametrize("name", ["openvla", "openvla_oft", "pi0", "pi05", "pi0_fast", "robovlms"])
 def test_what_a_recipe_cannot_give_is_refused(name: str) -> None:
     with pytest.raises(SpecMismatch, match=rf"{name} at 'published' reads ids of its own tokenizer.*'nano'"):
         config_for(name, [EMBODIMENTS["panda"].spec], "published")

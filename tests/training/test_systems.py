@@ -32,6 +32,7 @@ READS: dict[str, dict[str, Any]] = {
     "pi0": {"text_width": 384, "vocabulary": 0},
     "pi05": {"text_width": 384, "vocabulary": 0},
     "pi0_fast": {"text_width": 384},
+    "robovlms": {"text_width": 384},
 }
 
 
