@@ -57,7 +57,7 @@ def test_every_cell_learns_and_acts(history: str, action: str, backbone: str, te
     optimiser, losses = torch.optim.Adam(system.parameters(), lr=3e-3), []
     for _ in range(4):
         loss, parts = system.loss(inputs, targets)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         assert [key for key, p in system.named_parameters() if p.grad is None] == []
         optimiser.step()
         optimiser.zero_grad()
@@ -130,8 +130,8 @@ def test_each_robot_s_last_number_is_its_gripper() -> None:
         for part in (system.head.arm, system.head.gripper):
             last: Any = part[-1]
             last.weight.zero_()
-        system.head.arm[-1].bias.fill_(0.25)  # type: ignore[union-attr, operator]
-        system.head.gripper[-1].bias.fill_(9.0)  # type: ignore[union-attr, operator]
+        system.head.arm[-1].bias.fill_(0.25)  # type: ignore[operator]
+        system.head.gripper[-1].bias.fill_(9.0)  # type: ignore[operator]
     actions = system.sample(inputs)
     opened = 2 * torch.tensor(9.0).sigmoid() - 1
     moved = torch.tensor(0.25).tanh()
