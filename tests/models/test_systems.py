@@ -25,6 +25,7 @@ SIZES = [
     ("pi0", "published", 3238), ("pi0", "nano", 3.3), ("pi05", "published", 3353), ("pi05", "nano", 3.79),
     ("pi0_fast", "published", 2923), ("pi0_fast", "nano", 2.66),
     ("smolvla", "published", 403), ("smolvla", "nano", 3.61),
+    ("robovlms", "published", 2964), ("robovlms", "nano", 3.03),
 ]  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def test_is_made_for_the_robots_at_hand(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["groot", "groot_n15", "openvla", "openvla_oft", "palm_e", "pi0", "pi05", "pi0_fast", "rt2", "smolvla"],
+    ["groot", "groot_n15", "openvla", "openvla_oft", "palm_e", "pi0", "pi05", "pi0_fast", "robovlms", "rt2", "smolvla"],
 )
 def test_what_a_recipe_cannot_give_is_refused(name: str) -> None:
     with pytest.raises(SpecMismatch, match=rf"{name} at 'published' reads ids of its own tokenizer.*'nano'"):

@@ -39,6 +39,7 @@ READS: dict[str, dict[str, Any]] = {
     "pi05": {"text_width": 384, "vocabulary": 0},
     "pi0_fast": {"text_width": 384},
     "smolvla": {"text_width": 384, "vocabulary": 0},
+    "robovlms": {"text_width": 384},
 }
 
 

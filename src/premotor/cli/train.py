@@ -30,10 +30,12 @@ class Train:
     """Which recipe: tabletop makes the shipped policy, tiny one that shows in minutes that everything runs."""
     system: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """Train this named system, such as octo, at the size that a laptop trains, instead of a recipe."""
+    model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")] = ()
+    """With --system: settings of its configuration, such as history=interleaved action=discrete of robovlms."""
     data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """With --system: collect nothing, learn from the demonstrations of the run in this folder."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Folder of the run; runs/RECIPE or runs/nano-SYSTEM when left out."""
+    """Folder of the run; runs/RECIPE, or runs/nano-SYSTEM and what --model sets, when left out."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Processes that drive simulated arms; one a core when left out."""
     dry_run: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
@@ -45,6 +47,7 @@ class Train:
         return self._plan(recipe) if self.dry_run else self._train(recipe)
 
     def _recipe(self) -> "Recipe":
+        from premotor.cli.settings import settings
         from premotor.recipes import RECIPES, nano
 
         if self.system is not None:
@@ -52,7 +55,10 @@ class Train:
                 raise PremotorError(
                     f"{self.data} is not the folder of a run: it has no data/; `premotor train` makes one"
                 )
-            return nano(self.system, "" if self.data is None else str(self.data.resolve()))
+            changes = settings(self.system, self.model)
+            return nano(self.system, "" if self.data is None else str(self.data.resolve()), changes)
+        if self.model:
+            raise PremotorError("--model goes with --system; a recipe has its own settings")
         if self.data is not None:
             raise PremotorError("--data goes with --system; a recipe collects its own demonstrations")
         if self.recipe not in RECIPES:

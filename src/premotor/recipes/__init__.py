@@ -1,7 +1,8 @@
 """Recipes: functions that each return one complete training configuration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from premotor.sim.tabletop.episode import Family
 from premotor.training.collect import CollectConfig
@@ -45,14 +46,18 @@ def tabletop() -> Recipe:
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=collect)
 
 
-def nano(system: str, data: str = "") -> Recipe:
+def nano(system: str, data: str = "", model: Mapping[str, Any] | None = None) -> Recipe:
     """A named system at its nano size; from the demonstrations of the run in `data` alone, if that is given.
+
+    model: what is changed of that size.
 
     Raises what `config_for` does for a system that does not exist or cannot be trained on the tabletop.
     """
     rounds = (Round(episodes=60, learner=False, until=3000), Round(episodes=20, learner=True, until=6000))
     learn = LearnConfig(batch=64, steps=6000, rate=4e-4)
-    recipe = Recipe(name=f"nano-{system}", system=system, learn=learn, rounds=rounds, data=data)
+    changes = dict(model or {})
+    name = "-".join(["nano", system, *map(str, changes.values())])
+    recipe = Recipe(name=name, system=system, model=changes, learn=learn, rounds=rounds, data=data)
     if data:
         recipe = replace(recipe, rounds=(Round(episodes=0, learner=False, until=recipe.steps),))
     if not recipe.config().fake_inputs(1).words.numel():
@@ -64,7 +69,7 @@ def nano(system: str, data: str = "") -> Recipe:
         recipe = replace(recipe, model={"said": WORDS}, scenes=400, learn=learn)
     if system == "diffusion_policy":
         # Of normalised actions, one in fifty lies beyond 1.
-        recipe = replace(recipe, model={"clip": 2.0})
+        recipe = replace(recipe, model={"clip": 2.0} | changes)
     return recipe
 
 

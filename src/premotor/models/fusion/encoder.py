@@ -14,8 +14,6 @@ from premotor.models.fusion.masks import additive
 
 __all__ = ["Encoder"]
 
-_EPS = 1e-6
-
 # Cosine and sine, each (T, W / 2) for heads so wide.
 _Angles = tuple[Tensor, Tensor]
 
@@ -40,10 +38,10 @@ class _SelfAttention(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, width: int, heads: int, mlp: int, told: int, *, scaled: bool, exact: bool) -> None:
+    def __init__(self, width: int, heads: int, mlp: int, told: int, *, scaled: bool, exact: bool, eps: float) -> None:
         super().__init__()
         self.approximate = "none" if exact else "tanh"
-        self.before_read, self.before_think = (nn.LayerNorm(width, eps=_EPS) for _ in range(2))
+        self.before_read, self.before_think = (nn.LayerNorm(width, eps=eps) for _ in range(2))
         self.read = _SelfAttention(width, heads)
         self.widen, self.narrow = nn.Linear(width, mlp), nn.Linear(mlp, width)
         self.read_scale = nn.Parameter(torch.ones(width)) if scaled else None
@@ -64,7 +62,7 @@ class Encoder(nn.Module):
 
     told: width of a condition (B, T or 1, C) that scales and shifts what was read (arXiv 1709.07871), 0 for none.
     scaled: what a block adds has a learned scale (arXiv 2103.17239). exact: GELU itself, not its tanh form.
-    end_norm: what comes out is normalised.
+    end_norm: what comes out is normalised. eps: of the norms.
     """
 
     def __init__(
@@ -78,10 +76,13 @@ class Encoder(nn.Module):
         scaled: bool = False,
         exact: bool = False,
         end_norm: bool = True,
+        eps: float = 1e-6,
     ) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(_Block(width, heads, mlp, told, scaled=scaled, exact=exact) for _ in range(layers))
-        self.norm = nn.LayerNorm(width, eps=_EPS) if end_norm else nn.Identity()
+        self.blocks = nn.ModuleList(
+            _Block(width, heads, mlp, told, scaled=scaled, exact=exact, eps=eps) for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width, eps=eps) if end_norm else nn.Identity()
         for name, part in self.named_modules():
             if isinstance(part, nn.Linear):
                 # A condition changes nothing before it has been learned.

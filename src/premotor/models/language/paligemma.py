@@ -20,7 +20,7 @@ from premotor.models.heads.bins import Bins
 from premotor.models.vision.letterbox import letterbox
 from premotor.models.vision.siglip import SigLip
 
-__all__ = ["PaliGemma", "PaliGemmaConfig", "Prefix"]
+__all__ = ["PaliGemma", "PaliGemmaConfig", "PaliGemmaSizes", "Prefix"]
 
 # Of a state that was normalised by quantiles.
 _BINS = Bins.uniform(256)
@@ -40,7 +40,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PaliGemmaConfig(SystemConfig):
+class PaliGemmaSizes:
     """Sizes of the VLM, and what a robot shows and tells it; the defaults are the published ones.
 
     words: of fake inputs, any number will do. vocabulary: 0 for a VLM without words of its own. text_width: of the
@@ -67,18 +67,6 @@ class PaliGemmaConfig(SystemConfig):
     kv_heads: int = 1
     head_width: int = 256
 
-    def told(self, robots: Robots) -> dict[str, Any]:
-        """Sizes that robots decide, whatever else does."""
-        return {"cameras": tuple(robots.cameras), "state_dim": robots.state_dim}
-
-    def fake_inputs(self, batch: int) -> Inputs:
-        """Random inputs of the right shapes, for tests and timing."""
-        cameras = dict.fromkeys(self.cameras, (self.image_size, self.image_size))
-        inputs = Inputs.fake(batch, cameras=cameras, words=(self.words, self.text_width), state=self.state_dim)
-        if self.text_width:
-            return inputs
-        return replace(inputs, words=torch.randint(self.vocabulary, (batch, self.words)))
-
     def reader(self) -> DecoderConfig:
         """Sizes of what reads pictures and words."""
         return DecoderConfig(
@@ -91,10 +79,27 @@ class PaliGemmaConfig(SystemConfig):
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PaliGemmaConfig(PaliGemmaSizes, SystemConfig):
+    """Of a system that is this VLM and more; see PaliGemmaSizes."""
+
+    def told(self, robots: Robots) -> dict[str, Any]:
+        """Sizes that robots decide, whatever else does."""
+        return {"cameras": tuple(robots.cameras), "state_dim": robots.state_dim}
+
+    def fake_inputs(self, batch: int) -> Inputs:
+        """Random inputs of the right shapes, for tests and timing."""
+        cameras = dict.fromkeys(self.cameras, (self.image_size, self.image_size))
+        inputs = Inputs.fake(batch, cameras=cameras, words=(self.words, self.text_width), state=self.state_dim)
+        if self.text_width:
+            return inputs
+        return replace(inputs, words=torch.randint(self.vocabulary, (batch, self.words)))
+
+
 class PaliGemma(nn.Module):
     """Reads inputs. numbers: the state is told, too, in 256 words that are learned for it."""
 
-    def __init__(self, config: PaliGemmaConfig, *, numbers: bool) -> None:
+    def __init__(self, config: PaliGemmaSizes, *, numbers: bool) -> None:
         super().__init__()
         self.config = c = config
         self.eye = SigLip(c.image_size, c.patch, c.vision_width, c.vision_layers, c.vision_heads, c.vision_mlp)

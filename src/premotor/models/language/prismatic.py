@@ -20,7 +20,7 @@ from premotor.models.fusion.decoder import DecoderConfig, Past
 from premotor.models.vision.prismatic import PrismaticEye, Tower
 from premotor.models.vision.squeeze import squeeze
 
-__all__ = ["BOS", "STOP", "Prismatic", "PrismaticConfig", "Span", "joined"]
+__all__ = ["BOS", "STOP", "Prismatic", "PrismaticConfig", "PrismaticSizes", "Span", "agreement", "before", "joined"]
 
 BOS, STOP = 1, 2  # of Llama 2's tokenizer
 
@@ -29,7 +29,7 @@ Span = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PrismaticConfig(SystemConfig):
+class PrismaticSizes:
     """Sizes of the VLM, and what a robot shows and tells it; the defaults are OpenVLA's as published.
 
     spoken: words of the tokenizer; ids from there on to `vocabulary` are padding. The last `bins` words stand for
@@ -67,6 +67,11 @@ class PrismaticConfig(SystemConfig):
     kv_heads: int = 32
     eps: float = 1e-6
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrismaticConfig(PrismaticSizes, SystemConfig):
+    """Of a system that is this VLM and more; see PrismaticSizes."""
+
     def inputs(self, batch: int, *, state: int) -> Inputs:
         """Random inputs of the right shapes, for tests and timing."""
         cameras = dict.fromkeys(self.cameras, (self.image_size, self.image_size))
@@ -82,7 +87,7 @@ class Prismatic(nn.Module):
     pixel_mean: Tensor
     pixel_std: Tensor
 
-    def __init__(self, config: PrismaticConfig, *, film: bool = False, speaks: bool = True) -> None:
+    def __init__(self, config: PrismaticSizes, *, film: bool = False, speaks: bool = True) -> None:
         super().__init__()
         self.config = c = config
         told, seen = c.width if film else 0, c.dino_width + c.siglip_width
@@ -157,24 +162,29 @@ class Prismatic(nn.Module):
             mask = mask & torch.ones(count, count, dtype=torch.bool, device=real.device).tril()
         return self.decoder(tokens, mask, real.cumsum(1) - 1)
 
-    def before(self, features: Tensor, real: Tensor, count: int) -> Tensor:
-        """(B, count, D) features of the last real token before each of the last `count` tokens."""
-        at = torch.arange(real.shape[1], device=real.device)
-        last = torch.where(real, at, 0).cummax(1).values[:, -count - 1 : -1]
-        return features.gather(1, last[..., None].expand(-1, -1, features.shape[-1]))
-
     def scored(self, features: Tensor, ids: Tensor, known: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Mean cross entropy, and its parts, of features (B, L, D) that shall say words (B, L) where known (B, L)."""
-        said, right = self.says(features[known]).float(), ids[known]
-        total = F.cross_entropy(said, right, reduction="sum") / max(len(right), 1)
-        hits = (said.detach().argmax(-1) == right).sum() / max(len(right), 1)
-        return total, {"loss": float(total.detach()), "accuracy": float(hits)}
+        return agreement(self.says(features[known]).float(), ids[known])
 
     def number(self, features: Tensor) -> Tensor:
         """(...) ids of the words said after features (..., D), of those that stand for numbers."""
         c = self.config
         first = c.spoken - c.bins
         return self.says(features)[..., first : c.spoken].argmax(-1) + first
+
+
+def before(features: Tensor, real: Tensor, count: int) -> Tensor:
+    """(B, count, D) features of the last real token before each of the last `count` tokens."""
+    at = torch.arange(real.shape[1], device=real.device)
+    last = torch.where(real, at, 0).cummax(1).values[:, -count - 1 : -1]
+    return features.gather(1, last[..., None].expand(-1, -1, features.shape[-1]))
+
+
+def agreement(scores: Tensor, right: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Mean cross entropy of scores (N, V) for the words that are right (N,), and its parts."""
+    total = F.cross_entropy(scores, right, reduction="sum") / max(len(right), 1)
+    hits = (scores.detach().argmax(-1) == right).sum() / max(len(right), 1)
+    return total, {"loss": float(total.detach()), "accuracy": float(hits)}
 
 
 def joined(spans: Sequence[Span]) -> Span:

@@ -1,7 +1,8 @@
 """Named systems. SYSTEMS is the whole registry: name -> "module:ConfigClass"."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from premotor.core.spec import EmbodimentSpec
 if TYPE_CHECKING:
     from premotor.models.contract import SystemConfig
 
-__all__ = ["SYSTEMS", "config_for", "name_of", "restored_config", "system_config"]
+__all__ = ["SYSTEMS", "config_for", "did_you_mean", "name_of", "restored_config", "system_config"]
 
 SYSTEMS = {
     "act": "premotor.models.systems.act:ActConfig",
@@ -26,6 +27,7 @@ SYSTEMS = {
     "pi05": "premotor.models.systems.pi0:Pi05Config",
     "pi0_fast": "premotor.models.systems.pi0_fast:Pi0FastConfig",
     "premotor": "premotor.models.systems.premotor:PremotorConfig",
+    "robovlms": "premotor.models.systems.robovlms:RoboVlmsConfig",
     "rt2": "premotor.models.systems.rt2:Rt2Config",
     "smolvla": "premotor.models.systems.smolvla:SmolVlaConfig",
 }
@@ -34,9 +36,15 @@ SYSTEMS = {
 def system_config(name: str) -> Any:
     """The config class of a system; imports only that system's file."""
     if name not in SYSTEMS:
-        raise BundleError(f"unknown system {name!r}; known systems: {', '.join(SYSTEMS)}")
+        raise BundleError(f"unknown system {name!r}; {did_you_mean(name, SYSTEMS)}known systems: {', '.join(SYSTEMS)}")
     module, _, attribute = SYSTEMS[name].partition(":")
     return getattr(import_module(module), attribute)
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A question that names the nearest of what is known; empty when nothing is near."""
+    near = get_close_matches(given, list(known), 1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def config_for(name: str, robots: Sequence[EmbodimentSpec], preset: str = "nano", **changes: Any) -> "SystemConfig":

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from premotor.models.batch import Inputs, Targets
 from premotor.models.contract import Robots, System
 from premotor.models.heads.bins import Bins, mirrored
-from premotor.models.language.prismatic import STOP, Prismatic, PrismaticConfig, Span, joined
+from premotor.models.language.prismatic import STOP, Prismatic, PrismaticConfig, Span, before, joined
 
 __all__ = ["OpenVla", "OpenVlaConfig"]
 
@@ -99,7 +99,7 @@ class OpenVla(System):
         known = torch.cat([known, known.any(1, keepdim=True)], 1)
         tokens, real = joined([self.asked(inputs), (self.vlm.word(ids), known)])
         features, _ = self.vlm.think(tokens, real, causal=True)
-        return self.vlm.scored(self.vlm.before(features, real, ids.shape[1]), ids, known)
+        return self.vlm.scored(before(features, real, ids.shape[1]), ids, known)
 
     @torch.inference_mode()
     def sample(self, inputs: Inputs) -> Tensor:

@@ -23,7 +23,7 @@ from premotor.models.fusion.positions import step_code
 from premotor.models.heads.bins import Bins, mirrored
 from premotor.models.heads.diffusion import Diffusion
 from premotor.models.heads.per_step import PerStepHead
-from premotor.models.language.prismatic import STOP, Prismatic, PrismaticConfig, Span, joined
+from premotor.models.language.prismatic import STOP, Prismatic, PrismaticConfig, Span, before, joined
 
 __all__ = ["Asked", "OpenVlaOft", "OpenVlaOftConfig"]
 
@@ -146,7 +146,7 @@ class OpenVlaOft(System):
             between.append(_real(step_code(step, c.width)[:, None].to(tokens.dtype)))
         tokens, real = joined([asked.seen, *between, asked.words, _real(slots), asked.stop])
         features, _ = self.vlm.think(tokens, real, causal=False)
-        return self.vlm.before(features, real, slots.shape[1] + 1)
+        return before(features, real, slots.shape[1] + 1)
 
     def chunk(self, places: Tensor) -> Tensor:
         """(B, H, A) what the head says."""
