@@ -93,7 +93,7 @@ def pi0_fast(ask: Ask) -> Reading:
     vocabulary = own_tokenizer(ask, settings["text_tokenizer_name"], PALIGEMMA)
     begin = ids_of(vocabulary, "<bos>")
     name = settings["action_tokenizer_name"]
-    tokens = Path(told["fast"]) if "fast" in told else named_file(ask, name, "tokenizer.json", "--tell fast=").parent
+    tokens = Path(told["fast"]) if "fast" in told else _fast(ask, name)
     system = pi0_fast_weights.load_lerobot(
         ask.folder,
         load_fast(tokens),
@@ -109,6 +109,14 @@ def pi0_fast(ask: Ask) -> Reading:
         vocabulary=vocabulary,
         facts=facts | {"FAST tokens": name},
     )
+
+
+def _fast(ask: Ask, name: str) -> Path:
+    """The folder of a codec of FAST tokens."""
+    folder = named_file(ask, name, "processor_config.json", "--tell fast=FOLDER").parent
+    if not (folder / "bpe_tokenizer").is_dir():
+        named_file(ask, name, "tokenizer.json", "--tell fast=FOLDER")
+    return folder
 
 
 def numbers(
@@ -193,7 +201,7 @@ def _table(ask: Ask, checkpoint: lerobot.Checkpoint) -> tuple[dict[str, FloatArr
             f"--stats {ask.stats}: a LeRobot policy has one set of statistics of its own; --stats takes those of a "
             "dataset instead, so give its folder, with meta/stats.json"
         )
-    found = {}
+    found = dict[str, FloatArray]()
     for feature, told in _json(file).items():
         found |= {f"{feature}.{name}": np.asarray(values, np.float64) for name, values in told.items()}
     return found, str(file)

@@ -63,7 +63,8 @@ class WordsConfig:
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "WordsConfig":
         """Read back what dataclasses.asdict and JSON made of it."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+        return cls(**values)
 
     @property
     def files(self) -> tuple[str, ...]:
