@@ -70,6 +70,7 @@ def _bundle(folder: Path) -> int:
                 ("system", f"{manifest['system']}, {count / 1e6:.2f} M parameters"),
                 ("robots", ", ".join(loaded.codecs)),
                 ("plans", _plans(loaded.config)),
+                ("words", _words(manifest)),
                 ("digest", f"{loaded.digest[:16]}, every file verified"),
                 ("size", megabytes(sum(files.values()))),
                 *((name, megabytes(size)) for name, size in files.items()),
@@ -91,6 +92,18 @@ def _plans(config: "SystemConfig") -> str:
     back = "" if len(config.ages) == 1 else f"from {len(config.ages)} moments of the last {config.ages[0]:g} s, "
     told = "says what it believes it was asked about" if config.grounded else "does not say what it believes"
     return f"{back}{config.horizon} actions at a time, {told}"
+
+
+def _words(manifest: Mapping[str, Any]) -> str:
+    """How it is told what to do."""
+    told = manifest.get("words", {"kind": "minilm"})
+    kinds = {
+        "minilm": "features of the frozen text encoder",
+        "ids": f"up to {told.get('length')} ids of its own tokenizer, prompted as {told.get('prompt')}",
+        "t5": f"{told.get('length')} features of its own T5",
+        "none": "none: one policy, one task",
+    }
+    return kinds[told["kind"]]
 
 
 def _dataset(folder: Path, videos: bool) -> int:

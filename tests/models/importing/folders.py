@@ -100,7 +100,7 @@ def octo(folder: Path) -> Path:
     numbers = {"mean": [0.1 * i for i in range(7)], "std": [0.5] * 7, "mask": [True] * 6 + [False]}
     (folder / "dataset_statistics.json").write_text(json.dumps({"bridge": {"action": numbers}, "kuka": {}}))
     tokens = {"<pad>": 0, "</s>": 1} | {word: 2 + i for i, word in enumerate("pick up the red block blue".split())}
-    t5 = Tokenizer(models.WordLevel(tokens | {"<unk>": 60}, unk_token="<unk>"))
+    t5 = Tokenizer(models.WordLevel(tokens | {"<unk>": 8}, unk_token="<unk>"))
     t5.pre_tokenizer = pre_tokenizers.Whitespace()
     t5.save(str(folder / "tokenizer.json"))
     tree: dict[str, Any] = {}

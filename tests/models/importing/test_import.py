@@ -13,6 +13,7 @@ from premotor.core.types import Observation
 from premotor.models import bundle
 from premotor.models.importing.run import Imported, import_checkpoint
 from premotor.models.policy import BundlePolicy
+from premotor.models.weights import lerobot as lerobot_weights
 from premotor.models.weights import lerobot_act
 
 from . import folders
@@ -24,7 +25,7 @@ OFT: dict[str, Any] = {
     "tell": {"horizon": "4", "normalised": "quantiles", **HEADS},
     "cameras": {"primary": "front", "wrist": "wrist"},
 }
-PI_CAMERAS = {"base_0_rgb": "front", "left_wrist_0_rgb": "wrist", "right_wrist_0_rgb": "none"}
+OPENPI = {"base_0_rgb": "front", "left_wrist_0_rgb": "wrist", "right_wrist_0_rgb": "none"}
 TWO = {"front": (64, 64), "wrist": (64, 64)}
 
 
@@ -46,7 +47,7 @@ def test_act_says_what_the_checkpoint_says(tmp_path: Path) -> None:
     source = lerobot("act", tmp_path / "act")
     assert imported(source, tmp_path).shape == (10, 7)
     seen, system = observation(tmp_path), lerobot_act.load(source)
-    stats = lerobot_act.read(source, "act").statistics
+    stats = lerobot_weights.read(source, "act").statistics
     state = (torch.from_numpy(seen.state) - stats["observation.state.mean"]) / (stats["observation.state.std"] + 1e-8)
     loaded = bundle.load(tmp_path / "b")
     chunk = BundlePolicy(loaded, "small").act(seen).actions
@@ -69,7 +70,7 @@ def test_statistics_among_the_weights_are_read(tmp_path: Path) -> None:
     chunks = []
     for old in (False, True):
         if old:
-            table = lerobot_act.read(source, "act").statistics
+            table = lerobot_weights.read(source, "act").statistics
 
             def move(weights: dict[str, Any], table: Any = table) -> None:
                 for feature in ("observation.state", "observation.images.front", "observation.images.wrist", "action"):
@@ -85,7 +86,7 @@ def test_statistics_among_the_weights_are_read(tmp_path: Path) -> None:
         robot(where, cameras=TWO)
         imported(source, where)
         chunks.append(BundlePolicy(bundle.load(where / "b"), "small").act(observation(where)).actions)
-    assert np.array_equal(*chunks)
+    assert np.array_equal(chunks[0], chunks[1])
 
 
 @pytest.mark.parametrize("name", ["pi0", "pi05", "pi0_fast"])
@@ -109,8 +110,7 @@ def test_a_camera_that_the_robot_lacks_is_left_out(tmp_path: Path) -> None:
     robot(tmp_path, state=8, cameras={"top": (32, 32), "wrist": (20, 30)})
     source = openpi("openpi_pi05", tmp_path / "p")
     told = {"relative": "j1,j2", "prompt": "pi05", "vision_heads": "4", "steps": "2"}
-    cameras = {"base_0_rgb": "top", "left_wrist_0_rgb": "wrist", "right_wrist_0_rgb": "none"}
-    imported(source, tmp_path, tell=told, cameras=cameras)
+    imported(source, tmp_path, tell=told, cameras=OPENPI | {"base_0_rgb": "top"})
     loaded = bundle.load(tmp_path / "b")
     stats = json.loads((source / "assets" / "toy" / "norm_stats.json").read_text())["norm_stats"]["actions"]
     low, high = np.array(stats["q01"][:7]), np.array(stats["q99"][:7])
@@ -168,8 +168,37 @@ def test_octo_brings_its_text_encoder(tmp_path: Path) -> None:
     # The gripper was not normalised: it stays as the network says it.
     decoded = loaded.codecs["small"].decode_actions(np.ones((1, 7)), np.zeros(3))[0]
     assert decoded == pytest.approx([0.1 * i + 0.5 for i in range(6)] + [1.0], abs=1e-6)
+    robot(tmp_path / "c", state=3, cameras={"over": (64, 64), "hand": (32, 32)})
     with pytest.raises(SpecMismatch, match=r"64 x 64 .* from 'primary'; 'small' gives 32 x 32 from 'hand'"):
         imported(source, tmp_path / "c", **asked | {"cameras": {"primary": "hand", "wrist": "over"}})
+
+
+def test_diffusion_policy_looks_back_by_control_steps(tmp_path: Path) -> None:
+    robot(tmp_path, cameras=TWO)
+    made = imported(lerobot("diffusion", tmp_path / "d"), tmp_path)
+    loaded = bundle.load(tmp_path / "b")
+    assert made.shape == (loaded.config.horizon, 7)
+    assert loaded.config.ages == (0.1, 0.0)
+
+
+def test_openpi_is_told_what_lies_in_its_code(tmp_path: Path) -> None:
+    robot(tmp_path)
+    source = openpi("openpi_pi0", tmp_path / "p", sets=("droid", "trossen"))
+    asked: dict[str, Any] = {"cameras": OPENPI}
+    sizes = {"vision_heads": "4", "steps": "2"}
+    with pytest.raises(WeightsError, match=r"(?s)--tell relative=\.\.\..*by the robot's names"):
+        imported(source, tmp_path, tell=sizes, **asked)
+    with pytest.raises(WeightsError, match=r"'hand' is not both an action and a state of 'small'; these are: j0, j1"):
+        imported(source, tmp_path, tell=sizes | {"relative": "j0,hand"}, stats="droid", **asked)
+    with pytest.raises(WeightsError, match=r"2 data sets; choose one, --stats NAME: droid, trossen"):
+        imported(source, tmp_path, tell=sizes | {"relative": "none"}, **asked)
+    with pytest.raises(SpecMismatch, match=r"sees base_0_rgb, .*right_wrist_0_rgb=none for one that the robot lacks"):
+        imported(source, tmp_path, tell=sizes | {"relative": "none"})
+    assert imported(source, tmp_path, tell=sizes | {"relative": "none"}, stats="droid", **asked).shape == (6, 7)
+    (source / "config.json").unlink()
+    robot(tmp_path / "c")
+    with pytest.raises(WeightsError, match=r"--tell horizon="):
+        imported(source, tmp_path / "c", tell=sizes, **asked)
 
 
 def spoilt(case: str, folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -200,6 +229,9 @@ def spoilt(case: str, folder: Path) -> tuple[Path, dict[str, Any]]:
             (source / "policy_preprocessor.json").write_text(json.dumps(told))
         case "tokenizer":
             folders.words({"<unk>": 0, "<s>": 1, "</s>": 2}).save(str(source / "tokenizer.json"))
+        case "version":
+            told = json.loads((source / "config.json").read_text())
+            (source / "config.json").write_text(json.dumps({k: v for k, v in told.items() if k != "chunk_size"}))
         case "notokenizer":
             (source / "tokenizer.json").unlink()
     return source, PI
@@ -212,6 +244,7 @@ CASES = {
     "stats": r"no statistics of action: action\.std are missing in the checkpoint's own.*--stats FOLDER",
     "badstats": r"statistics: std = .* must be finite",
     "step": r"a step 'mirror_processor' before or after the policy, which is not known here",
+    "version": r"looks like lerobot pi0, but its description cannot be read: KeyError\('chunk_size'\)",
     "tokenizer": r"another model's tokenizer: it has the ids .*'<bos>': None",
     "notokenizer": r"needs tokenizer\.json of 'google/paligemma-3b-pt-224'.*--tokenizer FILE.*hf download google/pali",
     "action": r"7 of state and 7 of action; 'small' has 7 and 6",

@@ -8,7 +8,7 @@ import pytest
 from premotor.core.errors import WeightsError
 from premotor.models.importing.recognise import READERS, reader, recognise
 
-TOLD = {
+TOLD: dict[str, dict[str, object]] = {
     "lerobot act": {"type": "act", "input_features": {}},
     "lerobot diffusion": {"type": "diffusion", "input_features": {}},
     "lerobot pi0": {"type": "pi0", "input_features": {}, "paligemma_variant": "gemma_2b"},

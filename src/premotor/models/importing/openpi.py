@@ -26,6 +26,7 @@ _RELATIVE = {
     "published: none for pi05_libero, all but the grippers for ALOHA"
 }
 _PROMPT = {"prompt": "pi05 where the state is among the words, pi0 where it is not (pi05_libero)"}
+_HORIZON = {"horizon": "actions in a chunk, since there is no config.json; published: 50, 10 for LIBERO, 15 for DROID"}
 _SIZES = ("horizon", "heads", "vision_heads", "steps")
 _EPS = 1e-6
 
@@ -33,6 +34,8 @@ _EPS = 1e-6
 def openpi(ask: Ask) -> Reading:
     """pi0 and pi0.5."""
     cameras = ask.shown(_CAMERAS, spare=True)
+    first = {} if (ask.folder / "config.json").is_file() else _HORIZON
+    ask.facts(first, (*_SIZES, *_RELATIVE, *_PROMPT))
     # Only the weights tell which of the two it is.
     system = load_openpi(ask.folder, **ask.sizes(ask.tell, *_SIZES))
     adaptive = system.config.adaptive

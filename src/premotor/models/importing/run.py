@@ -60,7 +60,14 @@ def import_checkpoint(
         folder=folder, robot=spec, stats=stats, cameras=cameras or {}, tell=tell or {}, tokenizer=tokenizer,
         online=bool(revision),
     )  # fmt: skip
-    reading = reader(layout)(ask)
+    try:
+        reading = reader(layout)(ask)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as misfit:
+        # Another version's description: an entry is missing, or means something else.
+        raise WeightsError(
+            f"{folder} looks like {layout}, but its description cannot be read: {misfit!r}; it may be of another "
+            "version than those that are known here"
+        ) from misfit
     facts = {
         "imported from": source if revision else str(folder.resolve()),
         "revision": revision or "a folder, without one",
