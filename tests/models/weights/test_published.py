@@ -1,4 +1,4 @@
-"""Names and shapes of published sizes are ours, on the meta device; pi0, pi0-FAST and OpenVLA have tests of their own."""
+"""Names and shapes of published sizes are ours, on the meta device; pi0 and OpenVLA have tests of their own."""
 
 import gzip
 import json
