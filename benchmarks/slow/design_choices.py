@@ -35,6 +35,7 @@ from premotor.models import bundle
 from premotor.models.batch import Inputs, SceneTargets
 from premotor.models.heads.flow import Flow, time_features
 from premotor.models.heads.regression import RegressionHead
+from premotor.models.language.minilm import TextEncoder
 from premotor.models.policy import BundlePolicy
 from premotor.models.systems.premotor import Premotor, PremotorConfig
 from premotor.recipes import RECIPES
@@ -236,8 +237,9 @@ def _batches(folders: Sequence[Path], made: bundle.Bundle, horizon: int, learn: 
     """One wording a demonstration: words are not what is compared here."""
     store = Store(folders, CAMERAS, tuple(made.codecs))
     table = store.table(made.codecs, range(horizon))
-    made.text.prepare(wordings[0] for wordings in store.texts)
-    return Batches(store, table, [[made.text.features(w[0])] for w in store.texts], learn)
+    assert isinstance(made.words, TextEncoder)
+    made.words.prepare(wordings[0] for wordings in store.texts)
+    return Batches(store, table, [[made.words.features(w[0])] for w in store.texts], learn)
 
 
 def _demonstrations(folder: Path) -> Path:

@@ -70,6 +70,7 @@ def _bundle(folder: Path) -> int:
                 ("system", f"{manifest['system']}, {count / 1e6:.2f} M parameters"),
                 ("robots", ", ".join(loaded.codecs)),
                 ("plans", _plans(loaded.config)),
+                ("words", _words(manifest)),
                 ("digest", f"{loaded.digest[:16]}, every file verified"),
                 ("size", megabytes(sum(files.values()))),
                 *((name, megabytes(size)) for name, size in files.items()),
@@ -82,7 +83,11 @@ def _bundle(folder: Path) -> int:
     out.print("\n[bold]configuration[/]")
     out.print(facts((name, _brief(value)) for name, value in manifest["config"].items()))
     out.print("\n[bold]how it was made[/]")
-    out.print(facts(_flat(loaded.lineage)) if loaded.lineage else "unknown")
+    # Which files an imported policy was made of is for machines to compare.
+    told = {name: value for name, value in loaded.lineage.items() if name != "sha256"}
+    if len(told) < len(loaded.lineage):
+        told["files"] = f"{len(loaded.lineage['sha256'])}, their sha256 are in manifest.json"
+    out.print(facts(_flat(told)) if told else "unknown")
     return 0
 
 
@@ -91,6 +96,18 @@ def _plans(config: "SystemConfig") -> str:
     back = "" if len(config.ages) == 1 else f"from {len(config.ages)} moments of the last {config.ages[0]:g} s, "
     told = "says what it believes it was asked about" if config.grounded else "does not say what it believes"
     return f"{back}{config.horizon} actions at a time, {told}"
+
+
+def _words(manifest: Mapping[str, Any]) -> str:
+    """How it is told what to do."""
+    told = manifest.get("words", {"kind": "minilm"})
+    kinds = {
+        "minilm": "features of the frozen text encoder",
+        "ids": f"up to {told.get('length')} ids of its own tokenizer, prompted as {told.get('prompt')}",
+        "t5": f"{told.get('length')} features of its own T5",
+        "none": "none: one policy, one task",
+    }
+    return kinds[told["kind"]]
 
 
 def _dataset(folder: Path, videos: bool) -> int:

@@ -1,9 +1,10 @@
-"""A policy in one folder: weights, config, specs, statistics, codecs, text encoder and their digests.
+"""A policy in one folder: weights, config, specs, statistics, codecs, tokenizer, text encoder and their digests.
 
-    manifest.json       format, system, its config, lineage, sha256 of every other file and of itself
-    model.safetensors   weights of the policy, float16 (it runs in float32)
+    manifest.json       format, system, its config, words, lineage, sha256 of every other file and of itself
+    model.safetensors   weights of the policy: float16, or with every bit where they were not made here; it runs in
+                        float32
     codecs.json         embodiment -> codec, which holds spec and statistics
-    text.safetensors, tokenizer.json   the frozen text encoder
+    tokenizer.json, text.safetensors   what the system's words need (language/words.py): both, the first, or none
 
 `load` checks every digest and raises BundleError; there is no partial load.
 """
@@ -18,19 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from premotor.core.codec import Codec
 from premotor.core.errors import BundleError
 from premotor.models.contract import System, SystemConfig
-from premotor.models.language.minilm import VOCABULARY, WEIGHTS, TextEncoder
+from premotor.models.language.words import Words, WordsConfig
 from premotor.models.systems import name_of, restored_config
 
 __all__ = ["DEFAULT", "FORMAT", "Bundle", "load", "save", "verify"]
 
-FORMAT = 1
+FORMAT = 2
 DEFAULT = Path(__file__).parent.parent / "bundles" / "tabletop"
-_FILES = ("model.safetensors", "codecs.json", WEIGHTS, VOCABULARY)
+_FILES = ("model.safetensors", "codecs.json")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +43,7 @@ class Bundle:
     system: System
     config: SystemConfig
     codecs: Mapping[str, Codec]
-    text: TextEncoder
+    words: Words
     lineage: Mapping[str, Any]
     digest: str
 
@@ -59,22 +62,31 @@ def save(
     codecs: Mapping[str, Codec],
     text: Path,
     lineage: Mapping[str, Any],
+    *,
+    words: WordsConfig | None = None,
+    exact: bool = False,
 ) -> None:
-    """Write a bundle; the folder appears whole or not at all. text: folder with the packed text encoder."""
+    """Write a bundle; the folder appears whole or not at all.
+
+    words: how the system is told the instruction, by the frozen text encoder when left out; text: folder with the files
+    of that. exact: keep every bit of the weights, in 16 bits where these hold them.
+    """
+    words = words or WordsConfig()
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    weights = {k: v.half() if v.is_floating_point() else v for k, v in system.state_dict().items()}
+    weights = {k: _packed(v, exact) for k, v in system.state_dict().items()}
     save_file({k: v.contiguous() for k, v in weights.items()}, temporary / "model.safetensors")
     (temporary / "codecs.json").write_text(json.dumps({n: c.to_json() for n, c in codecs.items()}, indent=1))
-    for name in (WEIGHTS, VOCABULARY):
+    for name in words.files:
         shutil.copyfile(text / name, temporary / name)
     manifest = {
         "format": FORMAT,
         "system": name_of(config),
         "config": dataclasses.asdict(config),  # type: ignore[call-overload]
+        "words": dataclasses.asdict(words),
         "lineage": dict(lineage),
-        "sha256": {name: _digest(temporary / name) for name in _FILES},
+        "sha256": {name: _digest(temporary / name) for name in (*_FILES, *words.files)},
     }
     manifest["digest"] = _own_digest(manifest)
     (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1))
@@ -92,10 +104,12 @@ def verify(folder: Path) -> dict[str, Any]:
         digests, number, own = manifest["sha256"], manifest["format"], manifest["digest"]
     except (ValueError, KeyError, TypeError) as damage:
         raise BundleError(f"{path} is damaged ({damage!r}); restore the bundle") from damage
-    if number != FORMAT or set(digests) != set(_FILES):
-        raise BundleError(f"{path}: format {number} with files {sorted(digests)}; this premotor reads format {FORMAT}")
+    if number not in (1, FORMAT):
+        raise BundleError(f"{path}: format {number}; this premotor reads the formats 1 and {FORMAT}")
     if own != _own_digest(manifest):
         raise BundleError(f"bundle {folder}: manifest.json was altered; restore the bundle")
+    if set(digests) != {*_FILES, *_words(manifest).files}:
+        raise BundleError(f"{path}: files {sorted(digests)} are not those of its words; restore the bundle")
     for name, expected in digests.items():
         if not (folder / name).is_file():
             raise BundleError(f"bundle {folder}: {name} is missing; restore the bundle")
@@ -113,16 +127,36 @@ def load(folder: Path) -> Bundle:
         system = config.build()
         system.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
         codecs = {n: Codec.from_json(c) for n, c in json.loads((folder / "codecs.json").read_text()).items()}
+        words = _words(manifest).build(folder)
     except (TypeError, RuntimeError, ValueError, KeyError) as misfit:
         raise BundleError(f"bundle {folder} does not fit this premotor: {misfit}") from misfit
     return Bundle(
         system=system.eval(),
         config=config,
         codecs=codecs,
-        text=TextEncoder(folder),
+        words=words,
         lineage=manifest["lineage"],
         digest=manifest["digest"],
     )
+
+
+def _words(manifest: Mapping[str, Any]) -> WordsConfig:
+    """Bundles of format 1 all have the frozen text encoder."""
+    try:
+        return WordsConfig.from_json(manifest.get("words", {}))
+    except TypeError as misfit:
+        raise BundleError(f"the words of this bundle are none of this premotor's: {misfit}") from misfit
+
+
+def _packed(weight: Tensor, exact: bool) -> Tensor:
+    if not weight.is_floating_point():
+        return weight
+    if not exact:
+        return weight.half()
+    for kind in (torch.bfloat16, torch.float16):
+        if torch.equal(weight.to(kind).to(weight.dtype), weight):
+            return weight.to(kind)
+    return weight
 
 
 def _own_digest(manifest: Mapping[str, Any]) -> str:

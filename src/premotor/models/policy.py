@@ -68,11 +68,14 @@ class BundlePolicy:
     def __init__(self, bundle: Bundle, embodiment: str) -> None:
         """Raises BundleError when the bundle does not know this robot."""
         self._codec = bundle.codec(embodiment)
-        self._config, self._text = bundle.config, bundle.text
+        self._config, self._words = bundle.config, bundle.words
         self._system = folded(bundle.system)
         self._index = bundle.config.index_of(embodiment)
         eaten = bundle.config.fake_inputs(1)
-        self._cameras, self._wide = tuple(eaten.images), max(eaten.state.shape[-1], len(self.spec.state))
+        # Some systems do without a camera that a robot lacks.
+        has = {camera.name for camera in self.spec.cameras}
+        self._cameras = tuple(name for name in eaten.images if name in has)
+        self._wide = max(eaten.state.shape[-1], len(self.spec.state))
         self._memories: dict[Hashable, Memory] = {}
         self.beliefs: list[Belief] = []
 
@@ -136,7 +139,8 @@ class BundlePolicy:
             for values, observation in zip(at, row, strict=True):
                 encoded = self._codec.encode_state(observation)
                 values[: len(encoded)] = encoded
-        words, mask = self._text.batch([o.instruction for o in observations])
+        told = torch.from_numpy(state[:, -1, : len(self.spec.state)])
+        words, mask = self._words.batch([o.instruction for o in observations], told)
         return window(
             {camera: _stacked(seen, camera) for camera in self._cameras},
             torch.from_numpy(state),

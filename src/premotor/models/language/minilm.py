@@ -72,8 +72,8 @@ class TextEncoder:
                 encoded = encoded.half()
                 self._cache.update({text: row.clone() for (text, _), row in zip(part, encoded, strict=True)})
 
-    def batch(self, instructions: list[str]) -> tuple[Tensor, Tensor]:
-        """(B, 48, 384) padded float32 features, (B, 48) True where real.
+    def batch(self, instructions: list[str], states: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, 48, 384) padded float32 features, (B, 48) True where real. states: not read.
 
         Always of one length: the last bits of a product depend on its shape, and what one instruction gives must not
         depend on which others it shares a batch with.

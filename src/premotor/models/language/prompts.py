@@ -4,11 +4,14 @@ A state is normalised by quantiles and each number told as one of 256 steps from
 lies above is 255, as in the data that the published weights were trained with.
 """
 
+from collections.abc import Callable, Mapping
+
 from torch import Tensor
 
 from premotor.models.heads.bins import Bins
 
 __all__ = [
+    "PROMPTS",
     "openvla_prompt",
     "pi0_fast_prompt",
     "pi0_prompt",
@@ -57,3 +60,14 @@ def _one_line(task: str) -> str:
 
 def _numbers(state: Tensor) -> str:
     return " ".join(map(str, _STEPS.encode(state).tolist()))
+
+
+PROMPTS: Mapping[str, Callable[[str, Tensor], str]] = {
+    "plain": lambda task, state: task,
+    "openvla": lambda task, state: openvla_prompt(task),
+    "pi0": lambda task, state: pi0_prompt(task),
+    "pi05": pi05_prompt,
+    "pi0_fast": pi0_fast_prompt,
+    "pi0_fast_lerobot": lambda task, state: pi0_fast_prompt(task, state, lower=False),
+}
+"""Every prompt by its name in a bundle: instruction and normalised state (S,) -> what is tokenized."""

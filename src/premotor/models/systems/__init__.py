@@ -63,8 +63,9 @@ def config_for(name: str, robots: Sequence[EmbodimentSpec], preset: str = "nano"
     words = config.fake_inputs(1).words
     if words.numel() and not words.is_floating_point():
         raise SpecMismatch(
-            f"{name} at {preset!r} reads ids of its own tokenizer's words, which a recipe cannot give it yet; "
-            f"a size with text_width={told.text_width} reads the bundle's text features, as 'nano' does"
+            f"{name} at {preset!r} reads ids of its own tokenizer's words, which a recipe cannot give it; a size with "
+            f"text_width={told.text_width} reads the bundle's text features, as 'nano' does. `premotor import` makes a "
+            "bundle of a published checkpoint, with its tokenizer"
         )
     if words.numel() and words.shape[-1] != told.text_width:
         raise SpecMismatch(f"{name} reads text features {words.shape[-1]} wide; a recipe's are {told.text_width}")

@@ -1,6 +1,7 @@
-"""What LeRobot's checkpoint folders have in common: config.json, model.safetensors, and statistics of the pictures.
+"""What LeRobot's checkpoint folders have in common: config.json, model.safetensors, and statistics.
 
-Numbers of state and action are normalised by the codec; here they are only counted.
+Numbers of state and action are normalised by the codec; here they are only counted. Statistics lie in files of their
+own, or, until LeRobot 0.3, among the weights.
 """
 
 import json
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -21,12 +22,17 @@ from premotor.models.vision.pixels import IMAGENET_MEAN, IMAGENET_STD
 __all__ = ["Backbone", "Checkpoint", "Features", "backbone", "block_name", "features", "read"]
 
 _CAMERA = re.compile(r"observation\.(?:images\.)?(.+)")
+# Where statistics were among the weights.
+_BUFFERS = ("normalize_inputs.buffer_", "unnormalize_outputs.buffer_", "normalize_targets.buffer_")
 _PART = {"0": "conv1", "1": "bn1", "3": "conv2", "4": "bn2", "6": "conv3", "7": "bn3"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
-    """A folder as read. pixel_mean, pixel_std: of 0..255, three numbers or three for each camera."""
+    """A folder as read. pixel_mean, pixel_std: of 0..255, three numbers or three for each camera.
+
+    statistics: such as "observation.state.mean"; empty where the folder has none.
+    """
 
     folder: Path
     settings: Mapping[str, Any]
@@ -34,6 +40,7 @@ class Checkpoint:
     features: "Features"
     pixel_mean: tuple[float, ...]
     pixel_std: tuple[float, ...]
+    statistics: Mapping[str, Tensor]
 
     def setting(self, name: str, known: Mapping[Any, Any]) -> Any:
         """The value that stands for a setting here; WeightsError lists the known ones."""
@@ -65,21 +72,35 @@ class Backbone:
     bottleneck: bool
 
 
-def read(folder: Path, kind: str) -> Checkpoint:
-    """Read a folder; raises WeightsError when it is incomplete, damaged or holds another kind of policy."""
+def read(folder: Path, kind: str, *, weights: bool = True) -> Checkpoint:
+    """Read a folder, without its weights if these are not wanted.
+
+    Raises WeightsError when it is incomplete, damaged or holds another kind of policy.
+    """
     for name in ("config.json", "model.safetensors"):
         if not (folder / name).is_file():
             raise WeightsError(f"{folder} is not a LeRobot checkpoint: {name} is missing")
     try:
         settings = cast(dict[str, Any], json.loads((folder / "config.json").read_text()))
-        weights = load_file(folder / "model.safetensors")
+        with safe_open(folder / "model.safetensors", framework="pt") as file:
+            buffers = {key: file.get_tensor(key) for key in file.keys() if key.startswith(_BUFFERS)}  # noqa: SIM118
+        found = load_file(folder / "model.safetensors") if weights else {}
     except (ValueError, SafetensorError) as damage:
         raise WeightsError(f"{folder} is damaged: {damage}; fetch the checkpoint again") from damage
     if settings.get("type") != kind:
         raise WeightsError(f"{folder} holds a policy of type {settings.get('type')!r}, not {kind!r}")
-    found = features(folder, settings)
-    mean, std = _pixels(folder, settings, found)
-    return Checkpoint(folder=folder, settings=settings, weights=weights, features=found, pixel_mean=mean, pixel_std=std)
+    known = features(folder, settings)
+    statistics = _statistics(folder, settings, buffers)
+    mean, std = _pixels(folder, settings, known, statistics)
+    return Checkpoint(
+        folder=folder,
+        settings=settings,
+        weights={key: weight for key, weight in found.items() if key not in buffers},
+        features=known,
+        pixel_mean=mean,
+        pixel_std=std,
+        statistics=statistics,
+    )
 
 
 def features(folder: Path, settings: Mapping[str, Any]) -> Features:
@@ -143,8 +164,22 @@ def _camera(key: str) -> str:
     return (named[1] if named else key).replace(".", "_")
 
 
+def _statistics(folder: Path, settings: Mapping[str, Any], buffers: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    found = dict[str, Tensor]()
+    for feature in (*settings["input_features"], *settings["output_features"]):
+        # In the name of a weight a dot means something else.
+        for start in (f"{begin}{feature.replace('.', '_')}." for begin in _BUFFERS):
+            found |= {f"{feature}.{k.removeprefix(start)}": w for k, w in buffers.items() if k.startswith(start)}
+    for file in sorted(folder.glob("policy_preprocessor*normalizer_processor.safetensors")):
+        try:
+            found |= load_file(file)
+        except SafetensorError as damage:
+            raise WeightsError(f"{file} is damaged: {damage}; fetch the checkpoint again") from damage
+    return found
+
+
 def _pixels(
-    folder: Path, settings: Mapping[str, Any], features: Features
+    folder: Path, settings: Mapping[str, Any], features: Features, table: Mapping[str, Tensor]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and spread of pixels in 0..255: those in the folder, ImageNet's where it has none."""
     keys = [k for k, f in settings["input_features"].items() if f["type"] == "VISUAL"]
@@ -153,13 +188,11 @@ def _pixels(
         return (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
     if mode != "MEAN_STD":
         raise WeightsError(f"{folder}/config.json: pictures are normalised by {mode!r}; known: 'MEAN_STD', 'IDENTITY'")
-    files = sorted(folder.glob("policy_preprocessor*normalizer_processor.safetensors"))
-    if not files or not features.cameras:
+    if not table or not features.cameras:
         return IMAGENET_MEAN, IMAGENET_STD
-    table = load_file(files[0])
     lacking = [f"{k}.{part}" for k in keys for part in ("mean", "std") if f"{k}.{part}" not in table]
     if lacking:
-        raise WeightsError(f"{files[0]}: missing: {', '.join(lacking)}")
+        raise WeightsError(f"{folder}: its statistics lack: {', '.join(lacking)}")
     mean = torch.cat([table[f"{k}.mean"].flatten() for k in keys]).double() * 255
     # The published normalisation adds this to every spread.
     std = (torch.cat([table[f"{k}.std"].flatten() for k in keys]).double() + 1e-8) * 255

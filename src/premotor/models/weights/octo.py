@@ -13,7 +13,7 @@ from premotor.models.language.t5 import T5Config, T5Encoder
 from premotor.models.systems.octo import Octo, OctoConfig
 from premotor.models.weights.table import Entry, fill
 
-__all__ = ["load_octo", "load_octo_text", "octo_config", "octo_settings", "octo_table"]
+__all__ = ["load_octo", "load_octo_text", "octo_config", "octo_settings", "octo_table", "octo_text_table"]
 
 _OCTO, _HEAD = "octo_transformer/", "heads_action/diffusion_model/"
 _TEXT = f"{_OCTO}task_tokenizers_language/hf_model/"
@@ -126,7 +126,7 @@ def load_octo_text(flat: Mapping[str, Tensor]) -> T5Encoder:
         mlp=mlp,
         buckets=buckets,
     )
-    return fill(config.build(), own, _text_table(config), "Octo's text encoder").requires_grad_(False)
+    return fill(config.build(), own, octo_text_table(config), "Octo's text encoder").requires_grad_(False)
 
 
 def octo_table(config: OctoConfig, stems: Mapping[str, str]) -> dict[str, Entry]:
@@ -165,7 +165,8 @@ def octo_table(config: OctoConfig, stems: Mapping[str, str]) -> dict[str, Entry]
     return entries | {"head.time.frequencies": Entry(f"{_HEAD}time_preprocess/kernel")}
 
 
-def _text_table(config: T5Config) -> dict[str, Entry]:
+def octo_text_table(config: T5Config) -> dict[str, Entry]:
+    """Where each of the text encoder's parameters is in the published weights."""
     distance = f"{_TEXT}encoder/block/0/layer/0/SelfAttention/relative_attention_bias/embedding"
     table = {
         "embed.weight": Entry(f"{_TEXT}shared/embedding"),

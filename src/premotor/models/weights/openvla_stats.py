@@ -11,7 +11,7 @@ from premotor.core.errors import WeightsError
 from premotor.core.stats import Stats
 from premotor.core.types import FloatArray
 
-__all__ = ["load_openvla_stats"]
+__all__ = ["load_openvla_stats", "openvla_stats_names"]
 
 _LEAST = 2e-6  # the codec takes a smaller spread for none, and would then not hold the value
 
@@ -23,17 +23,30 @@ def load_openvla_stats(folder: Path, dataset: str, *, oft: bool = False, extreme
     of smallest and largest numbers instead of quantiles, as OFT's policies for two arms. Numbers that were not
     normalised, such as a gripper's, stay as they are. Raises WeightsError, with the names there are.
     """
-    known: dict[str, Any] = {}
+    known = _known(folder)
     try:
-        for name in ("config.json", "dataset_statistics.json"):
-            told = json.loads((folder / name).read_text()) if (folder / name).is_file() else {}
-            known |= told.get("norm_stats", {}) if name == "config.json" else told
         if dataset not in known:
             raise WeightsError(f"{folder} has no statistics of {dataset!r}; it has: {', '.join(sorted(known))}")
         parts = [part for part in ("action", "proprio") if part in known[dataset]]
         return {part: _stats(known[dataset][part], 1e-8 if oft else 0.0, extremes=extremes) for part in parts}
     except (ValueError, KeyError, TypeError) as damage:
         raise WeightsError(f"the statistics of {dataset!r} in {folder} are damaged: {damage!r}") from damage
+
+
+def openvla_stats_names(folder: Path) -> list[str]:
+    """Names of the data that there are statistics of."""
+    return sorted(_known(folder))
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    known: dict[str, Any] = {}
+    try:
+        for name in ("config.json", "dataset_statistics.json"):
+            told = json.loads((folder / name).read_text()) if (folder / name).is_file() else {}
+            known |= told.get("norm_stats", {}) if name == "config.json" else told
+    except (ValueError, TypeError, AttributeError) as damage:
+        raise WeightsError(f"the statistics in {folder} are damaged: {damage!r}") from damage
+    return known
 
 
 def _stats(told: Mapping[str, Any], wider: float, *, extremes: bool) -> Stats:

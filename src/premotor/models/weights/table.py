@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from premotor.core.errors import WeightsError
@@ -24,7 +25,7 @@ class Entry:
 def fill(model: _Model, found: Mapping[str, Tensor], table: Mapping[str, Entry], source: str) -> _Model:
     """The model with these weights, ready to act. table: our name -> entry, for every weight of the model.
 
-    Raises WeightsError with the list of all that is missing, unknown or of another shape.
+    Raises WeightsError with the list of all that is missing, unknown, of another shape or not finite.
     """
     names, ours = {entry.theirs for entry in table.values()}, model.state_dict()
     wrong = [f"missing: {name}" for name in sorted(names - found.keys())]
@@ -35,6 +36,8 @@ def fill(model: _Model, found: Mapping[str, Tensor], table: Mapping[str, Entry],
             weights[key], shape = _turned(entry, found[entry.theirs]), tuple(ours[key].shape)
             if weights[key].shape != shape:
                 wrong.append(f"{entry.theirs} is {tuple(weights[key].shape)}, not {shape}")
+            elif not bool(torch.isfinite(weights[key]).all()):
+                wrong.append(f"not finite: {entry.theirs}")
     if wrong:
         listed = "\n  ".join(wrong)
         raise WeightsError(f"{source}: {len(wrong)} weights do not fit the configuration:\n  {listed}")

@@ -362,7 +362,9 @@ def push(view: View, name: str, target: str) -> Waypoint:
         share = low * min(max(6.0 - 5.0 * abs(beside) / max(0.012, 0.4 * radius), 0.0), 1.0)
         on = view.tool + ahead * min(gap - _PUSHED + 0.012, 0.06) - across * min(max(2.0 * beside, -0.02), 0.02)
         where = behind + share * (on - behind)
-        return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.15 - 0.03 * share)
+        return Waypoint(
+            position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.15 - 0.03 * share
+        )
     over = max(view.top(name) + 0.012, obstacle) + hand.below
     if view.gripper > 0.15:  # an open gripper would come down around the thing
         behind[2] = over
