@@ -18,7 +18,19 @@ from premotor.core.spec import ActionSpec, CameraSpec, DimSpec, EmbodimentSpec
 from ..weights.checkpoint import make
 from ..weights.openvla_checkpoint import make_openvla
 
-__all__ = ["GOLDEN", "PROCESSORS", "lerobot", "octo", "openpi", "openvla", "packed", "rewritten", "robot", "words"]
+__all__ = [
+    "GOLDEN",
+    "PROCESSORS",
+    "lerobot",
+    "octo",
+    "openpi",
+    "openvla",
+    "packed",
+    "rewritten",
+    "robot",
+    "smolvlm",
+    "words",
+]
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PROCESSORS = GOLDEN / "lerobot_processors"
@@ -53,11 +65,13 @@ def lerobot(name: str, folder: Path) -> Path:
     if kind.startswith("pi0"):
         shutil.copyfile(PROCESSORS / "tokenizer" / "tokenizer.json", folder / "tokenizer.json")
         settings["tokenizer_max_length"] = 200
+    if kind == "smolvla":
+        smolvlm().save(str(folder / "tokenizer.json"))
     if kind == "pi0_fast":
         shutil.copytree(GOLDEN / "pi0_fast" / "fast", folder / "fast")
         settings["action_tokenizer_name"] = "fast"
     (folder / "config.json").write_text(json.dumps(settings))
-    for file in (PROCESSORS / (kind if kind in ("pi05", "pi0_fast") else "act")).glob("policy_*"):
+    for file in (PROCESSORS / (kind if kind in ("pi05", "pi0_fast", "smolvla") else "act")).glob("policy_*"):
         shutil.copyfile(file, folder / file.name)
     return folder
 
@@ -121,6 +135,12 @@ def words(marks: Mapping[str, int]) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
+
+
+def smolvlm() -> Tokenizer:
+    """As the one that lerobot_processors/smolvla was recorded with."""
+    marks = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<fake_token_around_image>", "<global-img>")
+    return words({mark: i for i, mark in enumerate((*marks, "<end_of_utterance>"))})
 
 
 def packed(value: Any) -> bytes:

@@ -11,15 +11,18 @@ import torch
 from premotor.core.errors import BundleError, PremotorError, SpecMismatch, WeightsError
 from premotor.core.types import Observation
 from premotor.models import bundle
+from premotor.models.batch import Inputs
 from premotor.models.importing.run import Imported, import_checkpoint
 from premotor.models.policy import BundlePolicy
 from premotor.models.weights import lerobot as lerobot_weights
 from premotor.models.weights import lerobot_act
+from premotor.models.weights.smolvla import load_lerobot as load_smolvla
 
 from . import folders
 from .folders import lerobot, octo, openpi, openvla, rewritten, robot
 
 PI = {"tell": {"vision_heads": "4"}}
+SMOLVLA = {"tell": {"heads": "4", "vision_heads": "4"}}
 HEADS = {"dino_heads": "3", "siglip_heads": "4"}
 OFT: dict[str, Any] = {
     "tell": {"horizon": "4", "normalised": "quantiles", **HEADS},
@@ -104,6 +107,37 @@ def test_a_vlm_brings_its_tokenizer(name: str, tmp_path: Path) -> None:
     assert np.isfinite(first).all()
     with pytest.raises(PremotorError, match="say it in fewer words"):
         loaded.words.batch(["very " * 200], torch.zeros(1, 7))
+
+
+@pytest.mark.parametrize("cameras", [{}, {"wrist": "none"}])
+def test_smolvla_says_what_the_checkpoint_says(cameras: dict[str, str], tmp_path: Path) -> None:
+    robot(tmp_path, cameras={"front": (40, 56)} if cameras else None)
+    source = lerobot("smolvla", tmp_path / "smolvla")
+    assert imported(source, tmp_path, cameras=cameras, **SMOLVLA).shape == (10, 7)
+    seen, loaded = observation(tmp_path), bundle.load(tmp_path / "b")
+    chunk = BundlePolicy(loaded, "small").act(seen).actions
+    stats = lerobot_weights.read(source, "smolvla").statistics
+    state = (torch.from_numpy(seen.state) - stats["observation.state.mean"]) / (stats["observation.state.std"] + 1e-8)
+    # One id for each byte and nothing around them, but the end of the line.
+    ids = folders.smolvlm().encode("pick up the red\n").ids
+    assert (len(ids), ids[-1]) == (16, 205)
+    black = np.zeros((40, 56, 3), np.uint8)
+    inputs = Inputs(
+        images={name: torch.from_numpy(seen.images.get(name, black))[None] for name in ("front", "wrist")},
+        present={name: torch.tensor([name in seen.images]) for name in ("front", "wrist")},
+        words=torch.tensor([ids]),
+        words_mask=torch.ones(1, len(ids), dtype=torch.bool),
+        state=state.float()[None],
+        embodiment=torch.zeros(1, dtype=torch.long),
+    )
+    system = load_smolvla(source, heads=4, vision_heads=4)
+    torch.manual_seed(0)
+    said = system.sample(inputs)[0] * stats["action.std"] + stats["action.mean"]
+    assert np.abs(chunk - said.numpy()).max() < 1e-5
+    for key, value in system.state_dict().items():
+        assert torch.equal(loaded.system.state_dict()[key], value), key
+    with pytest.raises(PremotorError, match="has 33 tokens with what is told around it, this policy reads 32"):
+        loaded.words.batch(["a" * 32], torch.zeros(1, 7))
 
 
 def test_a_camera_that_the_robot_lacks_is_left_out(tmp_path: Path) -> None:
@@ -202,11 +236,11 @@ def test_openpi_is_told_what_lies_in_its_code(tmp_path: Path) -> None:
 
 
 def spoilt(case: str, folder: Path) -> tuple[Path, dict[str, Any]]:
-    """A pi0 or ACT folder with one thing wrong, and how it is imported."""
+    """An ACT, SmolVLA or pi0 folder with one thing wrong, and how it is imported."""
     if case in ("action", "size"):
         return lerobot("act", folder), {}
-    source = lerobot("pi0", folder)
-    match case:
+    source = lerobot("smolvla" if case.startswith("smolvla ") else "pi0", folder)
+    match case.removeprefix("smolvla "):
         case "nan":
             rewritten(source, lambda w: w["model.state_proj.bias"].__setitem__(0, np.nan))
         case "key":
@@ -234,7 +268,7 @@ def spoilt(case: str, folder: Path) -> tuple[Path, dict[str, Any]]:
             (source / "config.json").write_text(json.dumps({k: v for k, v in told.items() if k != "chunk_size"}))
         case "notokenizer":
             (source / "tokenizer.json").unlink()
-    return source, PI
+    return source, SMOLVLA if case.startswith("smolvla ") else PI
 
 
 CASES = {
@@ -246,6 +280,9 @@ CASES = {
     "step": r"a step 'mirror_processor' before or after the policy, which is not known here",
     "version": r"looks like lerobot pi0, but its description cannot be read: KeyError\('chunk_size'\)",
     "tokenizer": r"another model's tokenizer: it has the ids .*'<bos>': None",
+    "smolvla shape": r"state_proj\.bias is \(3,\), not \(32,\)",
+    "smolvla tokenizer": r"another model's tokenizer: it has the ids .*'<\|im_start\|>': None",
+    "smolvla notokenizer": r"tokenizer\.json of 'HuggingFaceTB/SmolVLM2-500M-Video-Instruct'.*--tokenizer FILE.*hf d",
     "notokenizer": r"needs tokenizer\.json of 'google/paligemma-3b-pt-224'.*--tokenizer FILE.*hf download google/pali",
     "action": r"7 of state and 7 of action; 'small' has 7 and 6",
     "size": r"pictures of 64 x 64 \(height x width\) from 'front'; 'small' gives 40 x 56",

@@ -14,6 +14,7 @@ TOLD: dict[str, dict[str, object]] = {
     "lerobot pi0": {"type": "pi0", "input_features": {}, "paligemma_variant": "gemma_2b"},
     "lerobot pi05": {"type": "pi05", "input_features": {}},
     "lerobot pi0_fast": {"type": "pi0_fast", "input_features": {}},
+    "lerobot smolvla": {"type": "smolvla", "input_features": {}},
     "octo": {"model": {"observation_tokenizers": {}}},
     "openpi": {"paligemma_variant": "gemma_2b", "action_horizon": 50},
     "transformers openvla": {"model_type": "openvla"},

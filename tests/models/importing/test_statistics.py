@@ -16,10 +16,10 @@ from premotor.models.importing.lerobot import numbers
 from premotor.models.importing.statistics import between, gauss, untouched
 from premotor.models.language.words import PromptWords, WordsConfig
 
-from .folders import PROCESSORS, lerobot, robot
+from .folders import PROCESSORS, lerobot, robot, smolvlm
 
 
-@pytest.mark.parametrize("name", ["act", "pi05", "pi0_fast"])
+@pytest.mark.parametrize("name", ["act", "pi05", "pi0_fast", "smolvla"])
 def test_lerobot_s_processors_and_ours_agree(name: str, tmp_path: Path) -> None:
     spec = robot(tmp_path, cameras={"front": (64, 64), "wrist": (64, 64)})
     _, codec, _ = numbers(Ask(folder=lerobot(name, tmp_path / name), robot=spec), name)
@@ -33,9 +33,12 @@ def test_lerobot_s_processors_and_ours_agree(name: str, tmp_path: Path) -> None:
         assert np.abs(said - golden["post/out"]).max() < 1e-5
 
 
-@pytest.mark.parametrize(("name", "prompt"), [("pi05", "pi05"), ("pi0_fast", "pi0_fast_lerobot")])
+@pytest.mark.parametrize(
+    ("name", "prompt"), [("pi05", "pi05"), ("pi0_fast", "pi0_fast_lerobot"), ("smolvla", "smolvla")]
+)
 def test_prompts_become_lerobot_s_ids(name: str, prompt: str) -> None:
-    tokenizer = Tokenizer.from_file(str(PROCESSORS / "tokenizer" / "tokenizer.json"))
+    shared = Tokenizer.from_file(str(PROCESSORS / "tokenizer" / "tokenizer.json"))
+    tokenizer = smolvlm() if name == "smolvla" else shared
     words = PromptWords(WordsConfig(kind="ids", prompt=prompt, length=200), tokenizer)
     told = json.loads((PROCESSORS / name / "text.json").read_text())
     with np.load(PROCESSORS / name / "golden.npz") as golden:

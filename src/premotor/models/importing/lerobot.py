@@ -17,14 +17,15 @@ from premotor.core.types import FloatArray
 from premotor.models.importing.ask import NOTHING, Ask, Reading, near
 from premotor.models.importing.hub import named_file
 from premotor.models.importing.statistics import between, gauss, untouched
-from premotor.models.importing.tokens import PALIGEMMA, ids_of, own_tokenizer
+from premotor.models.importing.tokens import PALIGEMMA, SMOLVLM, ids_of, own_tokenizer
 from premotor.models.language.words import WordsConfig
 from premotor.models.weights import lerobot, lerobot_act, lerobot_diffusion
 from premotor.models.weights import pi0 as pi0_weights
 from premotor.models.weights import pi0_fast as pi0_fast_weights
+from premotor.models.weights import smolvla as smolvla_weights
 from premotor.models.weights.fast import load_fast
 
-__all__ = ["act", "diffusion", "numbers", "pi0", "pi0_fast"]
+__all__ = ["act", "diffusion", "numbers", "pi0", "pi0_fast", "smolvla"]
 
 _RANGES = {"MIN_MAX": ("min", "max"), "QUANTILES": ("q01", "q99"), "QUANTILE10": ("q10", "q90")}
 _MODES = ("MEAN_STD", *_RANGES, "IDENTITY")
@@ -111,6 +112,23 @@ def pi0_fast(ask: Ask) -> Reading:
     )
 
 
+def smolvla(ask: Ask) -> Reading:
+    """SmolVLA, with the tokenizer of the VLM that config.json names; nothing stands around its words."""
+    sizes = ask.sizes(ask.facts({}, ("heads", "vision_heads")), "heads", "vision_heads")
+    settings = _json(ask.folder / "config.json")
+    cameras, codec, facts = numbers(ask, "smolvla", spare=True)
+    vocabulary = own_tokenizer(ask, settings["vlm_model_name"], SMOLVLM)
+    system = smolvla_weights.load_lerobot(ask.folder, **sizes)
+    return Reading(
+        system=system,
+        config=replace(system.config, **_for_robot(ask, cameras)),
+        codec=codec,
+        words=WordsConfig(kind="ids", prompt="smolvla", length=settings["tokenizer_max_length"]),
+        vocabulary=vocabulary,
+        facts=facts,
+    )
+
+
 def _fast(ask: Ask, name: str) -> Path:
     """The folder of a codec of FAST tokens."""
     folder = named_file(ask, name, "processor_config.json", "--tell fast=FOLDER").parent
@@ -149,7 +167,7 @@ def numbers(
 
 
 def _for_robot(ask: Ask, cameras: Mapping[str, str]) -> dict[str, Any]:
-    """What of a PaliGemma's configuration the robot decides. A camera that it lacks is as one that shows nothing."""
+    """What of a VLM's configuration the robot decides. A camera that it lacks is as one that shows nothing."""
     return {
         "cameras": tuple(name for name in cameras.values() if name != NOTHING),
         "state_dim": len(ask.robot.state),

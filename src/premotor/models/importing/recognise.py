@@ -17,6 +17,7 @@ READERS = {
     "lerobot pi0": "premotor.models.importing.lerobot:pi0",
     "lerobot pi05": "premotor.models.importing.lerobot:pi0",
     "lerobot pi0_fast": "premotor.models.importing.lerobot:pi0_fast",
+    "lerobot smolvla": "premotor.models.importing.lerobot:smolvla",
     "octo": "premotor.models.importing.octo:octo",
     "openpi": "premotor.models.importing.openpi:openpi",
     "transformers openvla": "premotor.models.importing.openvla:openvla",

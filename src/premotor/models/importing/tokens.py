@@ -8,11 +8,12 @@ from premotor.core.errors import WeightsError
 from premotor.models.importing.ask import Ask
 from premotor.models.importing.hub import named_file
 
-__all__ = ["LLAMA", "PALIGEMMA", "T5", "ids_of", "own_tokenizer"]
+__all__ = ["LLAMA", "PALIGEMMA", "SMOLVLM", "T5", "ids_of", "own_tokenizer"]
 
 # Words that tell a tokenizer, with the ids that they have in each of its versions.
 PALIGEMMA = {"<pad>": 0, "<eos>": 1, "<bos>": 2}
 LLAMA = {"<unk>": 0, "<s>": 1, "</s>": 2}
+SMOLVLM = {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": 2}
 T5 = {"<pad>": 0, "</s>": 1}
 
 

@@ -69,5 +69,6 @@ PROMPTS: Mapping[str, Callable[[str, Tensor], str]] = {
     "pi05": pi05_prompt,
     "pi0_fast": pi0_fast_prompt,
     "pi0_fast_lerobot": lambda task, state: pi0_fast_prompt(task, state, lower=False),
+    "smolvla": lambda task, state: smolvla_prompt(task),
 }
 """Every prompt by its name in a bundle: instruction and normalised state (S,) -> what is tokenized."""
