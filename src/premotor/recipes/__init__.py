@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from premotor.sim.tabletop.episode import Family
 from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
 from premotor.training.questions import WORDS
@@ -29,7 +28,6 @@ def tiny() -> Recipe:
 
 def tabletop() -> Recipe:
     """The shipped policy: both arms, all ten families; still pictures to point, episodes to act, then corrections."""
-    hard: tuple[Family, ...] = ("stack", "push_to", "put_all_in")
     rounds = (
         Round(episodes=60, learner=False, until=3500),
         Round(episodes=20, learner=True, until=5200),
@@ -37,13 +35,8 @@ def tabletop() -> Recipe:
         Round(episodes=24, learner=True, until=10000),
         Round(episodes=24, learner=True, until=12750),
         Round(episodes=16, learner=True, until=13750),
-        Round(episodes=50, learner=True, until=15750, families=hard),
-        Round(episodes=24, learner=True, until=17750),
-        Round(episodes=50, learner=True, until=19500, families=hard),
-        Round(episodes=24, learner=True, until=21500),
     )
-    learn, collect = LearnConfig(steps=21500, rate=8e-4), CollectConfig(disturbed=0.5)
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=collect)
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=17000, rate=8e-4))
 
 
 def nano(system: str, data: str = "", model: Mapping[str, Any] | None = None) -> Recipe:
@@ -66,7 +59,7 @@ def nano(system: str, data: str = "", model: Mapping[str, Any] | None = None) ->
     if system in ("rt2", "palm_e"):
         # Half of what they learn from are questions about pictures.
         learn = replace(recipe.learn, stills=0.5)
-        recipe = replace(recipe, model={"said": WORDS}, scenes=400, learn=learn)
+        recipe = replace(recipe, model={"said": WORDS} | changes, scenes=400, learn=learn)
     if system == "diffusion_policy":
         # Of normalised actions, one in fifty lies beyond 1.
         recipe = replace(recipe, model={"clip": 2.0} | changes)

@@ -31,7 +31,7 @@ from premotor.models.policy import BundlePolicy
 from premotor.recipes import nano
 from premotor.training.train import Recipe, Round, describe, train
 
-__all__ = ["Row", "fair", "side_by_side"]
+__all__ = ["Report", "Row", "fair", "side_by_side"]
 
 Report = Callable[[str, str, int, int], None]
 """Hears progress: system, stage, done, total."""

@@ -14,7 +14,7 @@ import json
 import multiprocessing
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,15 +53,11 @@ _SCENE_SEEDS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Round:
-    """`episodes` demonstrations per family and arm, with or without the learner driving; then learn to step `until`.
-
-    families: which ones; all of the recipe's where none are named.
-    """
+    """`episodes` demonstrations per family and arm, with or without the learner driving; then learn to step `until`."""
 
     episodes: int
     learner: bool
     until: int
-    families: tuple[Family, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +97,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     """The plan in numbers, for --dry-run: parameters, episodes, steps, samples."""
     with torch.device("meta"):
         weights = sum(p.numel() for p in recipe.config().build().parameters() if p.requires_grad)
-    episodes = sum(r.episodes * len(r.families or recipe.families) for r in recipe.rounds) * len(recipe.arms)
+    episodes = sum(r.episodes for r in recipe.rounds) * len(recipe.arms) * len(recipe.families)
     return {
         "recipe": recipe.name,
         "system": f"{recipe.system}, {recipe.preset}",
@@ -193,16 +189,15 @@ def _fingerprint(recipe: Recipe) -> str:
 
 
 def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report) -> None:
-    round_ = recipe.rounds[index]
     first = recipe.first_seed + sum(r.episodes for r in recipe.rounds[:index])
-    driver = out / f"learner-{index}" if round_.learner else None
+    driver = out / f"learner-{index}" if recipe.rounds[index].learner else None
     jobs = [
         partial(_drive, out / "data" / f"round-{index}", *job, recipe.collect, driver)
-        for job in _jobs(recipe.arms, round_.families or recipe.families, first, round_.episodes, _SHARD)
+        for job in _jobs(recipe, first, recipe.rounds[index].episodes, _SHARD)
     ]
     jobs += [
         partial(collect_scenes, out / "data" / "scenes", *job, recipe.looks, asked=recipe.config().speech is not None)
-        for job in _jobs(recipe.arms, recipe.families, _SCENE_SEEDS + recipe.first_seed, recipe.scenes, _SCENE_SHARD)
+        for job in _jobs(recipe, _SCENE_SEEDS + recipe.first_seed, recipe.scenes, _SCENE_SHARD)
     ]
     context = multiprocessing.get_context("spawn")
     kept = tried = 0
@@ -218,13 +213,11 @@ def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report
             raise
 
 
-def _jobs(
-    arms: Sequence[str], families: Sequence[Family], first: int, count: int, size: int
-) -> Iterator[tuple[str, str, list[Cell]]]:
+def _jobs(recipe: Recipe, first: int, count: int, size: int) -> Iterator[tuple[str, str, list[Cell]]]:
     for start in range(first, first + count, size):
         seeds = range(start, min(start + size, first + count))
-        for arm in arms:
-            for family in families:
+        for arm in recipe.arms:
+            for family in recipe.families:
                 yield f"{arm}-{family}-{start:07d}", arm, [(family, seed) for seed in seeds]
 
 

@@ -350,22 +350,16 @@ def push(view: View, name: str, target: str) -> Waypoint:
         near = view.tool[2] < height + 0.012 and -touch - 0.010 < along < 0.0 and abs(beside) < radius
         away = np.array([*(view.tool - 0.03 * ahead)[:2], height])
         return Waypoint(position=away, yaw=yaw, gripper=0.0, speed=0.15) if near else rest(view)
+    behind_it = along < -touch + 0.012
+    if view.tool[2] < height + 0.012 and behind_it and abs(beside) < max(0.012, 0.4 * radius):
+        step = min(gap - _PUSHED + 0.012, 0.06)
+        where = view.tool + ahead * step - across * min(max(2.0 * beside, -0.02), 0.02)
+        return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.12)
     behind = position - ahead * (touch + 0.014) + view.tool - tip
     behind[2] = height
-    low = min(max((height + 0.022 - float(view.tool[2])) / 0.010, 0.0), 1.0)
-    obstacle = view.clearance(behind, (name,))
-    behind_it = -touch - _SLIDE < along < -touch + 0.012 * low and abs(beside) < _SLIDE
-    if behind_it and view.gripper < 0.15 and (obstacle == 0.0 or low == 1.0):
-        # Nothing is between the hand and the place behind the thing, so it goes there straight, down and aside at once.
-        # How low and how straight behind it is decide by degrees how much it pushes: whoever learns this from pictures
-        # must not stand between two answers.
-        share = low * min(max(6.0 - 5.0 * abs(beside) / max(0.012, 0.4 * radius), 0.0), 1.0)
-        on = view.tool + ahead * min(gap - _PUSHED + 0.012, 0.06) - across * min(max(2.0 * beside, -0.02), 0.02)
-        where = behind + share * (on - behind)
-        return Waypoint(
-            position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.15 - 0.03 * share
-        )
-    over = max(view.top(name) + 0.012, obstacle) + hand.below
+    if view.tool[2] < height + 0.02 and behind_it and abs(beside) < _SLIDE:
+        return Waypoint(position=behind, yaw=yaw, gripper=0.0, speed=0.15)
+    over = max(view.top(name) + 0.012, view.clearance(behind, (name,))) + hand.below
     if view.gripper > 0.15:  # an open gripper would come down around the thing
         behind[2] = over
     return funnel(view, behind, over, yaw, 0.0, exact=0.01)
