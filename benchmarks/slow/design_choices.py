@@ -144,7 +144,7 @@ def heads(run: Path, budget: argparse.Namespace, say: Report) -> list[dict[str, 
         optimiser = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.02)
         cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, budget.steps)
         for _ in range(budget.steps):
-            pick = torch.randint(len(learned[0]), (512,))
+            pick = torch.randint(len(learned[0]), (128,))
             loss = head.loss(learned[0][pick], learned[1][pick, :horizon], learned[2][pick, :horizon])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -297,10 +297,12 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/tabletop"), help="folder of a run of `make train`")
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--frames", type=int, default=40_000)
-    parser.add_argument("--steps", type=int, default=None, help="optimiser steps each; 3,000 for heads, 500 encoders")
+    parser.add_argument(
+        "--steps", type=int, default=None, help="optimiser steps each; 1,500 for heads, 500 for encoders"
+    )
     parser.add_argument("--episodes", type=int, default=6, help="of every family and arm, for heads")
     args = parser.parse_args()
-    args.steps = args.steps or {"heads": 3000, "encoders": 500}[args.what]
+    args.steps = args.steps or {"heads": 1500, "encoders": 500}[args.what]
     keep_memory()
     measure = {"heads": heads, "encoders": encoders}[args.what]
     rows = measure(args.run, args, lambda line: print(line, flush=True))
