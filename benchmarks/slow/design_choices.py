@@ -297,9 +297,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("runs/tabletop"), help="folder of a run of `make train`")
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--frames", type=int, default=40_000)
-    parser.add_argument(
-        "--steps", type=int, default=None, help="optimiser steps each; 1,500 for heads, 500 for encoders"
-    )
+    parser.add_argument("--steps", type=int, default=None, help="of learning; 1,500 for heads, 500 encoders")
     parser.add_argument("--episodes", type=int, default=6, help="of every family and arm, for heads")
     args = parser.parse_args()
     args.steps = args.steps or {"heads": 1500, "encoders": 500}[args.what]
