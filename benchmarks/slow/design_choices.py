@@ -16,6 +16,7 @@ import argparse
 import copy
 import dataclasses
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -305,7 +306,7 @@ def main() -> None:
     measure = {"heads": heads, "encoders": encoders}[args.what]
     rows = measure(args.run, args, lambda line: print(line, flush=True))
     report = {
-        "command": f"python benchmarks/slow/design_choices.py {args.what} --steps {args.steps} --frames {args.frames}",
+        "command": " ".join(["python benchmarks/slow/design_choices.py", *sys.argv[1:]]),
         "revision": revision(),
         "machine": machine(),
         "policy_digest": bundle.load(bundle.DEFAULT).digest,

@@ -11,6 +11,7 @@ import multiprocessing
 import resource
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -95,7 +96,10 @@ def _row(system: str, data: Path, out: Path, budget_s: float, protocol: Protocol
             clock.tick()
             report(system, "learn", at, total)
 
-    made = train(recipe, folder / "run", told, workers=1)
+    try:
+        made = train(recipe, folder / "run", told, workers=1)
+    finally:
+        learned_s = _add_seconds(folder / "plan.json", clock.seconds)
     hears = bool(recipe.config().fake_inputs(1).words.numel())
     mine = replace(protocol, families=tuple(recipe.families))
     found = evaluate(
@@ -115,7 +119,7 @@ def _row(system: str, data: Path, out: Path, budget_s: float, protocol: Protocol
         families=tuple(recipe.families),
         parameters=describe(recipe)["trainable parameters"],
         steps=steps,
-        learned_s=round(clock.seconds, 1),
+        learned_s=round(learned_s, 1),
         success=found.summary.mean(),
         controls={summary.label: summary.mean() for summary in found.baselines},
         clear=_clear(found),
@@ -128,14 +132,27 @@ def _row(system: str, data: Path, out: Path, budget_s: float, protocol: Protocol
 
 
 class _Clock:
-    """Seconds between ticks, without pauses such as a night between two calls."""
+    """Seconds between the first tick and the last."""
 
     def __init__(self) -> None:
-        self.seconds, self._last = 0.0, time.monotonic()
+        self._first: float | None = None
+        self._last = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self._first is None else self._last - self._first
 
     def tick(self) -> None:
-        now = time.monotonic()
-        self.seconds, self._last = self.seconds + now - self._last, now
+        self._last = time.monotonic()
+        self._first = self._last if self._first is None else self._first
+
+
+def _add_seconds(plan: Path, seconds: float) -> float:
+    """Add those of one stretch to what was learned before; all of them."""
+    kept = json.loads(plan.read_text())
+    kept["learned_s"] = kept.get("learned_s", 0.0) + seconds
+    plan.write_text(json.dumps(kept))
+    return float(kept["learned_s"])
 
 
 def _steps_in(system: str, data: Path, folder: Path, budget_s: float) -> int:
@@ -193,8 +210,10 @@ def _acting(made: Path) -> tuple[float, float]:
         began = time.process_time()
         policy.act(seen)
         times.append((time.process_time() - began) * 1e3)
-    # Linux counts in KiB.
-    return round(statistics.median(times[5:]), 2), round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    # Linux counts in KiB, macOS in bytes.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return round(statistics.median(times[5:]), 2), round(peak, 1)
 
 
 def _restored(kept: dict[str, Any]) -> Row:
