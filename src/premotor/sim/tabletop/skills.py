@@ -75,9 +75,10 @@ def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
     off = math.hypot(goal[0] - view.tool[0], goal[1] - view.tool[1])
     low = float(view.tool[2] - goal[2])
     turned = abs(wrap(yaw - view.yaw)) if width < 2 * measures.radius or view.lies(name) else 0.0
-    around = off < 0.012 and abs(low) < 0.012
-    # In the drawer a finger may stand on its side.
-    ready = off < 0.006 and abs(low) < (0.01 if tight else 0.005) and turned < 0.12
+    around = off < 0.012 and -0.016 < low < 0.012
+    # As wide as the fingers forgive: whoever learns this from pictures is some millimetres off, and must not wait for
+    # less. In the drawer a finger may stand on its side.
+    ready = off < 0.009 and -0.016 < low < (0.01 if tight else 0.007) and turned < 0.2
     if view.gripper < closed - 0.06:  # nothing between the fingers
         if low < over - goal[2] - 0.02 and off < 0.08:
             return Waypoint(position=np.array([*view.tool[:2], over]), yaw=None, gripper=wide)
@@ -350,16 +351,20 @@ def push(view: View, name: str, target: str) -> Waypoint:
         near = view.tool[2] < height + 0.012 and -touch - 0.010 < along < 0.0 and abs(beside) < radius
         away = np.array([*(view.tool - 0.03 * ahead)[:2], height])
         return Waypoint(position=away, yaw=yaw, gripper=0.0, speed=0.15) if near else rest(view)
-    behind_it = along < -touch + 0.012
-    if view.tool[2] < height + 0.012 and behind_it and abs(beside) < max(0.012, 0.4 * radius):
-        step = min(gap - _PUSHED + 0.012, 0.06)
-        where = view.tool + ahead * step - across * min(max(2.0 * beside, -0.02), 0.02)
-        return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.12)
     behind = position - ahead * (touch + 0.014) + view.tool - tip
     behind[2] = height
-    if view.tool[2] < height + 0.02 and behind_it and abs(beside) < _SLIDE:
-        return Waypoint(position=behind, yaw=yaw, gripper=0.0, speed=0.15)
-    over = max(view.top(name) + 0.012, view.clearance(behind, (name,))) + hand.below
+    low = min(max((height + 0.022 - float(view.tool[2])) / 0.010, 0.0), 1.0)
+    obstacle = view.clearance(behind, (name,))
+    behind_it = -touch - _SLIDE < along < -touch + 0.012 * low and abs(beside) < _SLIDE
+    if behind_it and view.gripper < 0.15 and (obstacle == 0.0 or low == 1.0):
+        # Nothing is between the hand and the place behind the thing, so it goes there straight, down and aside at once.
+        # How low and how straight behind it is decide by degrees how much it pushes: whoever learns this from pictures
+        # must not stand between two answers.
+        share = low * min(max(6.0 - 5.0 * abs(beside) / max(0.012, 0.4 * radius), 0.0), 1.0)
+        on = view.tool + ahead * min(gap - _PUSHED + 0.012, 0.06) - across * min(max(2.0 * beside, -0.02), 0.02)
+        where = behind + share * (on - behind)
+        return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.15 - 0.03 * share)
+    over = max(view.top(name) + 0.012, obstacle) + hand.below
     if view.gripper > 0.15:  # an open gripper would come down around the thing
         behind[2] = over
     return funnel(view, behind, over, yaw, 0.0, exact=0.01)
