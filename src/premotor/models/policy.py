@@ -1,7 +1,7 @@
 """A bundle at work on one robot: observations in, action chunks out."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ class Memory:
     def __init__(self, ages: Sequence[float], grace: float) -> None:
         self._back = [max(0, round((age - grace) * _NS)) for age in ages[:-1]]
         self._seen: list[Observation] = []
+        self._plans: list[tuple[int, str, Tensor]] = []
 
     def look(self, now: Observation) -> list[Observation | None]:
         """Remember `now`; the moments that there were: of each age the newest that is as old, and last `now` itself.
@@ -57,6 +58,18 @@ class Memory:
             first = self._newest(now.stamp_ns - self._back[0])
             self._seen = [s for s in self._seen if first is None or s.stamp_ns >= first.stamp_ns] + [now]
         return [*found, now]
+
+    def believe(self, now: Observation, places: Tensor) -> None:
+        """Remember where object and target were believed to be, (R, 3) metres."""
+        before = [plan for plan in self._plans if plan[0] < now.stamp_ns]
+        self._plans = [*before[-1:], (now.stamp_ns, now.instruction, places)]
+
+    def believed(self, now: Observation) -> Tensor | None:
+        """(R, 3) what was believed at the last plan before now, None where there was none for this instruction."""
+        if self._plans and now.stamp_ns < self._plans[-1][0]:
+            self._plans = []
+        before = [places for stamp, told, places in self._plans if stamp < now.stamp_ns and told == now.instruction]
+        return before[-1] if before else None
 
     def _newest(self, until_ns: int) -> Observation | None:
         return next((seen for seen in reversed(self._seen) if seen.stamp_ns <= until_ns), None)
@@ -75,6 +88,8 @@ class BundlePolicy:
         # Some systems do without a camera that a robot lacks.
         has = {camera.name for camera in self.spec.cameras}
         self._cameras = tuple(name for name in eaten.images if name in has)
+        # In place of a belief at the first plan of an episode; None for a system that has none.
+        self._nothing = None if eaten.believed is None else torch.zeros_like(eaten.believed[0])
         self._wide = max(eaten.state.shape[-1], len(self.spec.state))
         self._memories: dict[Hashable, Memory] = {}
         self.beliefs: list[Belief] = []
@@ -102,12 +117,16 @@ class BundlePolicy:
 
         worlds: of which world each observation is, for a policy that looks back; the first, second, ... when left out.
         """
-        inputs = self._inputs(observations, worlds or range(len(observations)))
+        worlds = worlds or range(len(observations))
+        inputs = self._inputs(observations, worlds)
         # What a system draws is the same at every call, so that an episode can be repeated.
         with torch.inference_mode(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             plan = self._system.plan(inputs)
         self.beliefs = _beliefs(plan)
+        if plan.places is not None:
+            for observation, world, places in zip(observations, worlds, plan.places, strict=True):
+                self._memories[world].believe(observation, places)
         width = len(self.spec.action.dims)
         states = np.stack([o.state for o in observations])
         actions = self._codec.decode_actions(plan.actions[..., :width].double().numpy(), states)
@@ -126,11 +145,16 @@ class BundlePolicy:
     def _inputs(self, observations: Sequence[Observation], worlds: Sequence[Hashable]) -> Inputs:
         """Observations -> a batch of tensors; a moment that there was not is this one, masked."""
         grace = 0.5 / self.spec.rate_hz
-        moments = []
+        moments, believed = [], []
         for observation, world in zip(observations, worlds, strict=True):
             memory = self._memories.setdefault(world, Memory(self._config.ages, grace))
             moments.append(memory.look(observation))
-        return self._encoded(observations, moments)
+            believed.append(memory.believed(observation))
+        inputs = self._encoded(observations, moments)
+        if self._nothing is None:
+            return inputs
+        places = torch.stack([self._nothing if b is None else b for b in believed])
+        return replace(inputs, believed=places, recalls=torch.tensor([b is not None for b in believed]))
 
     def _encoded(self, observations: Sequence[Observation], moments: Sequence[Sequence[Observation | None]]) -> Inputs:
         seen = [[o or now for o in row] for row, now in zip(moments, observations, strict=True)]

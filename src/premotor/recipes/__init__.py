@@ -30,13 +30,13 @@ def tabletop() -> Recipe:
     """The shipped policy: both arms, all ten families; still pictures to point, episodes to act, then corrections."""
     rounds = (
         Round(episodes=60, learner=False, until=3500),
-        Round(episodes=20, learner=True, until=5200),
-        Round(episodes=20, learner=True, until=7500),
-        Round(episodes=24, learner=True, until=10000),
-        Round(episodes=24, learner=True, until=12750),
-        Round(episodes=16, learner=True, until=13750),
+        Round(episodes=24, learner=True, until=8000),
+        Round(episodes=24, learner=True, until=14000),
+        Round(episodes=24, learner=True, until=27500),
+        Round(episodes=24, learner=True, until=32000),
     )
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=LearnConfig(steps=17000, rate=8e-4))
+    learn = LearnConfig(steps=34000, rate=1.6e-3)
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=CollectConfig(disturbed=0.5))
 
 
 def nano(system: str, data: str = "", model: Mapping[str, Any] | None = None) -> Recipe:

@@ -23,7 +23,7 @@ from premotor.sim.tabletop.expert import Expert
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.tasks import MOVED_FAMILIES, SLIP_FAMILIES
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
-from premotor.training.grounding import Cell, labels, wordings
+from premotor.training.grounding import Cell, labels, places, wordings
 from premotor.training.store import LABELS, Demonstration, write_shard
 
 __all__ = ["BatchPolicy", "CollectConfig", "collect_shard"]
@@ -90,7 +90,7 @@ class _Recording:
         self._push = np.zeros(len(world.spec.action.dims))
         self._frames: dict[str, list[Image]] = {c: [] for c in CAMERAS}
         self._rows: dict[str, list[object]] = {k: [] for k in ("at", *LABELS)}
-        self._steps: dict[str, list[object]] = {k: [] for k in ("state", "action", "expert")}
+        self._steps: dict[str, list[object]] = {k: [] for k in ("state", "action", "expert", "focus")}
 
     @property
     def finished(self) -> bool:
@@ -108,13 +108,14 @@ class _Recording:
         labelled = self._driver is _Driver.EXPERT
         if labelled and tick % self._config.every == 0:
             self._keep(tick)
-        state = world.observe_state()
+        state, focus = world.observe_state(), places(world, self._expert.focus())
         if self._driver is not _Driver.LEARNER:
             action = self._expert.action() + (self._push if self._driver is _Driver.PUSH else 0.0)
             # Two equal rows: the buffer then never asks for a picture that nobody needs.
             plan = ActionChunk(stamp_ns=world.stamp_ns, rate_hz=world.spec.rate_hz, actions=np.stack([action] * 2))
         done = self._runner.advance(plan)
         self._steps["state"].append(state)
+        self._steps["focus"].append(focus)
         self._steps["action"].append(np.zeros_like(self._push) if done.action is None else done.action)
         self._steps["expert"].append(labelled)
         self._hand_over()

@@ -24,7 +24,7 @@ from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
 from premotor.training.questions import Question, held, questions
 from premotor.training.store import ATTRIBUTES, CROWD, REFERENCES, Demonstration, write_shard
 
-__all__ = ["Cell", "ask_about", "collect_scenes", "labels", "wordings"]
+__all__ = ["Cell", "ask_about", "collect_scenes", "labels", "places", "wordings"]
 
 _FILLED = 0.6  # of the scenes that are asked about, something was put into a container
 _SETTLE = 12  # control steps until it lies still
@@ -127,6 +127,7 @@ def _still(
         state=seen.state[None],
         action=np.zeros((1, len(world.spec.action.dims))),
         expert=np.zeros(1, bool),
+        focus=truth["places"][None],
         **{key: value[None] for key, value in truth.items()},
     )
 
@@ -154,31 +155,42 @@ def _focus(world: TabletopWorld, goal: Goal) -> tuple[str | None, str | None]:
 def labels(world: TabletopWorld, focus: tuple[str | None, str | None]) -> dict[str, Any]:
     """Where and what object and target are, and everything else in the scene; see Demonstration for the shapes."""
     points, seen = np.zeros((len(CAMERAS), REFERENCES, 2)), np.zeros((len(CAMERAS), REFERENCES), bool)
-    places, named = np.zeros((REFERENCES, 3)), np.zeros(REFERENCES, bool)
+    named = np.zeros(REFERENCES, bool)
     asked = np.full((REFERENCES, len(ATTRIBUTES)), -1)
     for r, name in enumerate(focus):
         if name is None:
             continue
         named[r], asked[r] = True, _attributes(world, name)
-        places[r] = world.position(name) - world.embodiment.mount
         points[:, r], seen[:, r] = _in_pictures(world, name)
     crowd = np.full((CROWD, len(ATTRIBUTES)), -1)
     crowd_points, crowd_seen = np.zeros((len(CAMERAS), CROWD, 2)), np.zeros((len(CAMERAS), CROWD), bool)
+    crowd_places = np.zeros((CROWD, 3))
     shut = world.episode.drawer is not None and world.drawer_opening() < 0.3
     there = [t.name for t in world.episode.things if not (t.in_drawer and shut)]
     for n, name in enumerate([*there, *(["drawer"] if world.episode.drawer is not None else [])][:CROWD]):
         crowd[n] = _attributes(world, name)
         crowd_points[:, n], crowd_seen[:, n] = _in_pictures(world, name)
+        crowd_places[n] = _place(world, name)
     return {
         "points": points,
         "seen": seen,
-        "places": places,
+        "places": places(world, focus),
         "named": named,
         "asked": asked,
         "crowd": crowd,
         "crowd_points": crowd_points,
         "crowd_seen": crowd_seen,
+        "crowd_places": crowd_places,
     }
+
+
+def places(world: TabletopWorld, focus: tuple[str | None, str | None]) -> NDArray[np.float64]:
+    """(R, 3) of object and target, metres in the base frame; zero where there is none."""
+    return np.array([np.zeros(3) if name is None else _place(world, name) for name in focus])
+
+
+def _place(world: TabletopWorld, name: str) -> NDArray[np.float64]:
+    return world.position(name) - world.embodiment.mount
 
 
 def _attributes(world: TabletopWorld, name: str) -> tuple[int, int, int]:

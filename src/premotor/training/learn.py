@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,7 +33,11 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LearnConfig:
-    """How to learn. Steps are optimiser steps; the cosine runs over all of them, whatever the rounds."""
+    """How to learn. Steps are optimiser steps; the cosine runs over all of them, whatever the rounds.
+
+    forgotten, mistaken, belief_noise: how often there is no earlier belief, how often it is about another thing, and the
+    mean over rows of its standard deviation in metres.
+    """
 
     batch: int = 128
     steps: int = 6000
@@ -45,6 +49,9 @@ class LearnConfig:
     colour: float = 0.15
     state_noise: float = 0.02
     stills: float = 0.4
+    forgotten: float = 0.25
+    mistaken: float = 0.05
+    belief_noise: float = 0.004
     seed: int = 0
 
 
@@ -98,6 +105,8 @@ class Batches:
             words_mask=torch.arange(words.shape[1])[None] < lengths[:, None],
             embodiment=torch.from_numpy(t.embodiment[pick]),
         )
+        believed, recalls = self._believed(pick, rng)
+        inputs = replace(inputs, believed=believed, recalls=recalls)
         targets = SceneTargets(
             actions=torch.from_numpy(t.actions[pick]),
             weight=torch.from_numpy(t.weight[pick]).float(),
@@ -112,6 +121,21 @@ class Batches:
             said=None if self._speech is None else self._said(self._speech, pick, wordings),
         )
         return inputs, targets
+
+    def _believed(self, pick: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """(B, R, 3) where a policy at work might have believed object and target to be when it planned last, and (B,)
+        whether there was such a plan. Where the words name nothing, it believes anything.
+        """
+        t, config = self._table, self._config
+        count, references = t.named[pick].shape
+        there = t.crowd[pick][:, :, 0] >= 0
+        other = rng.integers(np.maximum(there.sum(1), 1)[:, None], size=(count, references))
+        elsewhere = np.take_along_axis(t.crowd_places[pick], other[:, :, None], 1)
+        wrong = (rng.random((count, references)) < config.mistaken) | ~t.named[pick]
+        spread = rng.exponential(config.belief_noise, (count, references, 1))
+        believed = np.where(wrong[:, :, None], elsewhere, t.before[pick]) + spread * rng.normal(size=elsewhere.shape)
+        recalls = rng.random(count) >= config.forgotten
+        return torch.from_numpy(believed.astype(np.float32)), torch.from_numpy(recalls)
 
     def _said(self, speech: Lexicon, pick: NDArray[np.int64], wordings: list[int]) -> Tensor:
         """(B, L) ids of the answers, or of what is being done; -1 after the last."""

@@ -25,10 +25,11 @@ ATTRIBUTES = (9, 8, 2)
 """How many kinds (with the drawer), colours and sizes there are to be named."""
 CROWD = 8
 """Things of a scene that are named at most."""
-LABELS = ("points", "seen", "places", "named", "asked", "crowd", "crowd_points", "crowd_seen")
+LABELS = ("points", "seen", "places", "named", "asked", "crowd", "crowd_points", "crowd_seen", "crowd_places")
 """What a frame is labelled with besides actions."""
 _SMALL = ("at", *LABELS)
-_STEPS = ("state", "action", "expert")
+_STEPS = ("state", "action", "expert", "focus")
+_PLAN = 8  # control steps from one plan to the next
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +41,8 @@ class Demonstration:
     state: (T, S). action: (T, A), executed. expert: (T,) True where the expert drove.
     points: (F, C, R, 2) image points, 0..1. seen: (F, C, R). places: (F, R, 3) metres in the base frame.
     named: (F, R). asked: (F, R, 3) kind, colour and size of object and target, -1 where there is none.
-    crowd: (F, N, 3) the same of everything in the scene; crowd_points (F, C, N, 2) and crowd_seen (F, C, N): where.
+    crowd: (F, N, 3) the same of everything in the scene; crowd_points (F, C, N, 2), crowd_seen (F, C, N) and
+    crowd_places (F, N, 3): where. focus: (T, R, 3) places of object and target in every step.
     """
 
     embodiment: str
@@ -60,6 +62,8 @@ class Demonstration:
     crowd: NDArray[np.int64]
     crowd_points: FloatArray
     crowd_seen: NDArray[np.bool_]
+    crowd_places: FloatArray
+    focus: FloatArray
     answers: tuple[str, ...] = ()
 
 
@@ -96,7 +100,8 @@ class Table:
     state and actions are raw here; `encode` of a Store normalises them. text: (N,) index into `texts` and `answers`,
     which hold the wordings of each demonstration, or its questions and their answers.
     shard, row: where the frame's pixels lie. earlier: (N, K - 1) was there a moment so long ago, oldest first;
-    earlier_row, earlier_state: of it, or of this frame where there was none.
+    earlier_row, earlier_state: of it, or of this frame where there was none. before: (N, R, 3) where object and target
+    were when a policy at work would have planned last, or at the beginning.
     """
 
     shard: NDArray[np.int64]
@@ -108,6 +113,7 @@ class Table:
     earlier: NDArray[np.bool_]
     earlier_row: NDArray[np.int64]
     earlier_state: NDArray[np.float32]
+    before: NDArray[np.float32]
     actions: NDArray[np.float32]
     weight: NDArray[np.bool_]
     points: NDArray[np.float32]
@@ -118,6 +124,7 @@ class Table:
     crowd: NDArray[np.int64]
     crowd_points: NDArray[np.float32]
     crowd_seen: NDArray[np.bool_]
+    crowd_places: NDArray[np.float32]
 
 
 class Store:
@@ -214,6 +221,7 @@ class Store:
             columns["earlier"].append(there[keep])
             columns["earlier_row"].append(row + when[keep])
             columns["earlier_state"].append(_pad(codec.encode_states(d.state[d.at[when[keep]]]), wide_s))
+            columns["before"].append(d.focus[np.maximum(d.at - _PLAN, 0)][keep].astype(np.float32))
             columns["actions"].append(_pad(encoded, wide_a))
             columns["weight"].append(weight)
             for name in LABELS:

@@ -55,9 +55,9 @@ class _Block(nn.Module):
 
 
 class SlotFusion(nn.Module):
-    """words (B, L, D), mask (B, L), cells (B, M, E), context (B, D) -> slots (B, K, D).
+    """words (B, L, D), mask (B, L), cells (B, M, E), context (B, K, D) -> slots (B, K, D).
 
-    context (proprioception and embodiment) is added to every slot before the first block.
+    context (proprioception, embodiment, what is remembered) is added to the slots before the first block.
     """
 
     def __init__(self, width: int, heads: int, blocks: int, slots: int, cells: int) -> None:
@@ -68,7 +68,7 @@ class SlotFusion(nn.Module):
 
     def forward(self, words: Tensor, mask: Tensor, cells: Tensor, context: Tensor) -> Tensor:
         """Fuse; see the class for shapes."""
-        slots = self.start + context[:, None]
+        slots = self.start + context
         for block in self.blocks:
             slots = block(slots, words, mask, cells)
         return self.norm(slots)

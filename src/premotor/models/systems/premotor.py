@@ -2,7 +2,8 @@
 
 Words and both cameras meet in a few slots; two of the slots point, in each camera, at the object and at the
 target that the instruction names; the action head sees where they point, what is found there, the slots and the
-joints, and gives a chunk of actions. Pointing, and naming every thing that is in a picture, are taught by labels
+joints, and gives a chunk of actions. What is believed is carried from plan to plan: once a thing was moved or hidden,
+"the cup left of the bowl" is no longer found by reading the sentence again. Pointing, and naming every thing that is in a picture, are taught by labels
 that simulation gives for free, and they are what makes so small an encoder enough.
 """
 
@@ -115,13 +116,14 @@ class PremotorConfig(SystemConfig):
 
     def fake_inputs(self, batch: int) -> Inputs:
         """Random inputs of the right shapes, for tests and timing."""
-        return Inputs.fake(
+        inputs = Inputs.fake(
             batch,
             cameras=dict.fromkeys(self.cameras, (self.image_size, self.image_size)),
             words=(12, self.text_width),
             state=max(self.state_dims),
             embodiments=len(self.embodiments),
         )
+        return replace(inputs, believed=torch.randn(batch, REFERENCES, 3) / 3, recalls=torch.rand(batch) < 0.8)
 
     def fake_targets(self, batch: int) -> SceneTargets:
         """Random targets of the right shapes."""
@@ -159,6 +161,7 @@ class Premotor(System):
         nn.init.normal_(self.state.weight, std=max(c.state_dims) ** -0.5)
         self.robot = nn.Embedding(kinds, c.width)
         self.context = nn.Sequential(nn.GELU(), nn.Linear(c.width, c.width))
+        self.recall = nn.Sequential(nn.Linear(3 * _WAVES, c.width), nn.GELU(), nn.Linear(c.width, c.width))
         self.fusion = SlotFusion(c.width, c.heads, c.blocks, c.slots, c.fine)
         self.pointers = nn.ModuleDict({name: Pointer(c.width, c.fine, c.image_size // 8) for name in c.cameras})
         self.namers = nn.ModuleDict({name: nn.Linear(c.fine, sum(c.names)) for name in c.cameras})
@@ -166,7 +169,8 @@ class Premotor(System):
         # Set while training where convolutions are faster in bfloat16.
         self.mixed = False
         seen = len(c.cameras) * REFERENCES * (c.fine + 1 + 2 * _WAVES)
-        self.places = nn.Sequential(nn.Linear(seen + c.width, 256), nn.GELU(), nn.Linear(256, REFERENCES * 3))
+        recalled = REFERENCES * 3 * _WAVES
+        self.places = nn.Sequential(nn.Linear(seen + c.width + recalled, 256), nn.GELU(), nn.Linear(256, REFERENCES * 3))
         features = seen + c.width + c.slots * c.width + REFERENCES * 3 + kinds * max(c.state_dims) * _WAVES
         # Image points, metres and slots have very different spreads; the head must not have to find that out.
         self.level = nn.BatchNorm1d(features)
@@ -176,16 +180,17 @@ class Premotor(System):
         """Everything the policy can say about a batch."""
         c = self.config
         state = self._state(inputs)
+        recalled, belief = self._belief(inputs)
         with torch.autocast(inputs.words.device.type, torch.bfloat16, enabled=self.mixed):
             fine, cells = self._look(inputs)
-            slots = self.fusion(self.words(inputs.words), inputs.words_mask, cells, state)
+            slots = self.fusion(self.words(inputs.words), inputs.words_mask, cells, state[:, None] + belief)
         slots, fine = slots.float(), {name: seen.float() for name, seen in fine.items()}
         pointing = {name: self.pointers[name](slots[:, :REFERENCES], fine[name]) for name in c.cameras}
         found = [state]
         for said in pointing.values():
             found += [_waves(said.uv * 2 - 1).flatten(1), said.seen.sigmoid(), said.features.flatten(1)]
         seen = torch.cat(found, -1)
-        places = self.places(seen)
+        places = self.places(torch.cat([seen, recalled], -1))
         own = F.one_hot(inputs.embodiment, len(c.embodiments))[..., None] * _waves(inputs.state).flatten(1)[:, None]
         features = self.level(torch.cat([seen, slots.flatten(1), places.detach(), own.flatten(1)], -1))
         # The head predicts for every robot; the row's own robot is picked.
@@ -237,6 +242,15 @@ class Premotor(System):
         weights = self.state(inputs.embodiment).view(len(inputs.state), -1, self.config.width)
         state = torch.einsum("bs,bsw->bw", inputs.state, weights) + self.robot(inputs.embodiment)
         return state + self.context(state)
+
+    def _belief(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """What was believed at the last plan, as the places (B, R * 3 * 9) and as context of the slots (B, K, D)."""
+        if inputs.believed is None or inputs.recalls is None:
+            raise SpecMismatch("no earlier belief in the inputs; recalls is False where there is none")
+        there = inputs.recalls[:, None, None].float()
+        waves = _waves(inputs.believed * 2).flatten(2)
+        context = F.pad(self.recall(waves) * there, (0, 0, 0, self.config.slots - REFERENCES))
+        return (waves * there).flatten(1), context
 
     def _grounding(self, out: Output, targets: SceneTargets) -> tuple[Tensor, Tensor]:
         heat, seen = out.places.new_zeros(()), out.places.new_zeros(())

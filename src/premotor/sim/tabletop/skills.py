@@ -316,7 +316,14 @@ def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> Fl
         reach = (0.45 if len(others) == 2 else 0.52) * np.array(measures.inside)
         angles = np.arange(0.0, 2 * math.pi, 2 * math.pi / (12 if inside else len(others)))
         spots = [centre[:2] + rotation[:2, :2] @ (np.array([math.cos(a), math.sin(a)]) * reach) for a in angles]
-        spot = max(spots, key=lambda s: min((float(np.linalg.norm(s - other)) for other in inside), default=0.0))
+        held = view.pose(name)[0][:2]
+
+        def free(spot: FloatArray) -> float:
+            # What is pressed aside must not make another place the best one and draw the hand to and fro.
+            room = min((float(np.linalg.norm(spot - other)) for other in inside), default=0.0)
+            return room + max(0.02 - 0.5 * float(np.linalg.norm(spot - held)), 0.0)
+
+        spot = max(spots, key=free)
     base = float(centre[2]) - measures.height / 2
     # The open fingers would push at a high wall, so a thing is let go from a little above it.
     up = float(view.tool[2]) - view.bottom(name)
@@ -362,7 +369,8 @@ def push(view: View, name: str, target: str) -> Waypoint:
         # must not stand between two answers.
         share = low * min(max(6.0 - 5.0 * abs(beside) / max(0.012, 0.4 * radius), 0.0), 1.0)
         on = view.tool + ahead * min(gap - _PUSHED + 0.012, 0.06) - across * min(max(2.0 * beside, -0.02), 0.02)
-        where = behind + share * (on - behind)
+        back = behind - 0.6 * max(abs(beside) - 0.012, 0.0) * ahead  # around it, not into its side
+        where = back + share * (on - back)
         return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.15 - 0.03 * share)
     over = max(view.top(name) + 0.012, obstacle) + hand.below
     if view.gripper > 0.15:  # an open gripper would come down around the thing
