@@ -109,3 +109,35 @@ def test_what_is_masked_does_not_matter(policy: BundlePolicy) -> None:
     begun = policy.act(seen(0, 7)).actions
     policy.act(seen(100, 200))  # too young to be looked back at
     assert np.array_equal(policy.act(dataclasses.replace(seen(150, 7))).actions, begun)
+
+
+def test_a_belief_is_of_an_earlier_plan_for_the_same_words() -> None:
+    memory = Memory((0.0,), 0.025)
+    first, second = torch.zeros(2, 3), torch.ones(2, 3)
+    assert memory.believed(seen(0)) is None
+    memory.believe(seen(0), first)
+    assert memory.believed(seen(0)) is None  # asked again about one moment, it answers the same
+    assert memory.believed(seen(400)) is first
+    memory.believe(seen(400), second)
+    assert memory.believed(seen(400)) is first
+    assert memory.believed(seen(800)) is second
+    assert memory.believed(dataclasses.replace(seen(800), instruction="pull it")) is None
+    assert memory.believed(seen(100)) is None  # another episode
+    assert memory.believed(seen(800)) is None
+
+
+def test_the_native_policy_is_told_what_it_believed(tmp_path: Path) -> None:
+    config = config_for("premotor", [SPEC], "toy", image_size=128)
+    rng = np.random.default_rng(0)
+    codec = build_codec(SPEC, rng.normal(0, 1, (50, 4, len(SPEC.action.dims))), rng.normal(0, 1, (50, len(SPEC.state))))
+    bundle.save(tmp_path / "b", config.build(), config, {"so101": codec}, bundle.DEFAULT, {})
+    policy = BundlePolicy(bundle.load(tmp_path / "b"), "so101")
+    start = policy.act(seen(0)).actions
+    later = policy.act(seen(400)).actions
+    assert not np.allclose(start, later)  # the picture is the same, what it remembers is not
+    assert np.array_equal(policy.act(seen(400)).actions, later)
+    assert np.array_equal(policy.act(seen(0)).actions, start)
+    together = policy.act_batch([seen(400), seen(0)], ["other", "new"])
+    policy.act_batch([seen(0)], ["third"])
+    assert np.allclose(together[0].actions, together[1].actions, atol=1e-4)
+    assert np.allclose(policy.act_batch([seen(400)], ["third"])[0].actions, later, atol=1e-4)

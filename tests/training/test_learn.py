@@ -70,3 +70,20 @@ def test_the_average_follows(tmp_path: Path) -> None:
     learner.learn(batches(tmp_path), 6, lambda step, parts: None)
     moved = [k for k, v in learner.average.state_dict().items() if not torch.equal(v, start[k])]
     assert len(moved) > 0.9 * len(start)
+
+
+def test_earlier_beliefs_are_near_forgotten_or_of_another_thing(tmp_path: Path) -> None:
+    source = batches(tmp_path)
+    table = source._table
+    drawn = [source[step][0] for step in range(60)]
+    recalled = torch.cat([i.recalls for i in drawn if i.recalls is not None]).float()
+    assert len(recalled) == 480
+    assert abs(float(recalled.mean()) - (1 - CONFIG.forgotten)) < 0.08
+    believed = torch.cat([i.believed for i in drawn if i.believed is not None]).flatten(0, 1).numpy()
+    places = np.concatenate([table.before.reshape(-1, 3), table.crowd_places.reshape(-1, 3)])
+    # Places are at random in a cube of a metre here, so what is meant is what is near.
+    named = np.concatenate([table.before[table.named]])
+    away = np.abs(believed[:, None] - places).max(-1).min(1)
+    about_it = np.abs(believed[:, None] - named).max(-1).min(1) < 0.02
+    assert np.quantile(away, 0.95) < 0.02
+    assert 0.3 < about_it.mean() < 0.7  # half of the references are named, few of these are mistaken

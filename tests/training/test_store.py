@@ -27,7 +27,8 @@ def demonstration(arm: str, steps: int, seed: int, expert: np.ndarray | None = N
         points=rng.random((n, 2, 2, 2)), seen=rng.random((n, 2, 2)) < 0.5,
         places=rng.random((n, 2, 3)), named=rng.random((n, 2)) < 0.5, asked=rng.integers(-1, 2, (n, 2, 3)),
         crowd=rng.integers(-1, 2, (n, CROWD, 3)), crowd_points=rng.random((n, 2, CROWD, 2)),
-        crowd_seen=rng.random((n, 2, CROWD)) < 0.5,
+        crowd_seen=rng.random((n, 2, CROWD)) < 0.5, crowd_places=rng.random((n, CROWD, 3)),
+        focus=rng.random((steps, 2, 3)),
     )  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def test_pixels_and_numbers_come_back(tmp_path: Path) -> None:
         valid = table.weight[row, :, 0]
         assert np.allclose(raw[valid], demos[0].action[demos[0].at[row] :][:4][valid[: 21 - 2 * row]], atol=1e-6)
     assert not table.weight[11:, :, DIMS["so101"][1] :].any()
+    assert np.allclose(table.before[:11], demos[0].focus[[0, 0, 0, 0, 0, 2, 4, 6, 8, 10, 12]])
     assert store.texts == [("push it", "number 0"), ("push it", "number 1")]
 
 

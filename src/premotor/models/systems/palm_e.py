@@ -133,7 +133,7 @@ class PalmE(System):
         ids, real = F.pad(said, (1, 0), value=PLAN), F.pad(real, (1, 0), value=True)
         words = self.told(self.model.vlm.embed(ids).detach())
         cells = [tokens * has[..., None] for tokens, has in seen.values()]
-        return self.hand(words, real, torch.cat(cells, 1), self.felt(inputs.state.to(kind))).flatten(1)
+        return self.hand(words, real, torch.cat(cells, 1), self.felt(inputs.state.to(kind))[:, None]).flatten(1)
 
     @torch.inference_mode()
     def sample(self, inputs: Inputs) -> Tensor:

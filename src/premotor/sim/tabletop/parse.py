@@ -313,12 +313,15 @@ def _is_drawer(reference: Reference) -> bool:
 
 
 def _opens(tokens: list[_Token]) -> Task | None:
-    """Whether words say open or close; plain "pull" and "push" count only where nothing clearer is said."""
+    """Whether words say open or close; plain "pull" and "push" count only where nothing clearer is said.
+
+    The last word counts, as in "the drawer is open, close it".
+    """
     plain = [t for i, t in enumerate(tokens) if not (
         i and i + 1 < len(tokens) and tokens[i - 1].type == "det" and tokens[i + 1].type == "noun"
     )]  # fmt: skip
     for opening, closing in (("open", "close"), ("pull", "press")):
-        for token in plain:
+        for token in reversed(plain):
             if token.type == opening:
                 return "open_drawer"
             if token.type == closing:

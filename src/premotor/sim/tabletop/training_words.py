@@ -46,8 +46,14 @@ TRAINING = Vocabulary(
         ),
     },
     things=(("thing", "things"), ("object", "objects"), ("item", "items"), ("toy", "toys")),
+    # The plain word comes as often as a third of all the others.
     drawers=(
-        "drawer", "drawer", "sliding drawer", "desk drawer", "cabinet drawer", "storage drawer",
+        *("drawer",) * 12,
+        "sliding drawer", "desk drawer", "cabinet drawer", "storage drawer", "cabinet", "filing cabinet", "cupboard",
+        "dresser", "locker", "chest of drawers", "wardrobe", "pigeonhole", "cubby", "cubbyhole", "drawer unit",
+        "drawer box", "slide out drawer", "pull out drawer", "safe", "niche", "shelf", "slot", "recess", "console",
+        "credenza", "storage unit", "commode", "file drawer", "sliding shelf", "pull out shelf", "storage slot",
+        "cabinet slot", "tool cabinet", "furniture", "repository",
     ),
     sizes={
         "small": ("small", "little", "miniature", "wee", "petite"),
@@ -105,10 +111,16 @@ TRAINING = Vocabulary(
         "open_drawer": (
             "open", "open up", "pull open", "slide open", "pull out", "slide out", "tug open", "draw open", "unshut",
             "draw out", "get open", "crack open",
+            "pull", "pull back", "jerk open", "tug", "tug out", "slide outwards", "expose", "reveal", "uncover",
+            "unlatch", "unlock", "fling open", "throw open", "force open", "swing open", "prise open", "pry open",
+            "bring out", "push open", "work open", "get into", "move out", "widen",
         ),
         "close_drawer": (
             "close", "shut", "push shut", "slide shut", "push closed", "slide closed", "push in", "close up",
             "press shut", "slide in", "nudge shut", "bang shut",
+            "push back", "push back in", "return", "bump shut", "tap shut", "ram shut", "ram in", "fasten",
+            "knock shut", "press in", "press closed", "slide back", "slide back in", "lock", "latch", "secure",
+            "force shut", "pull shut", "swing shut", "draw shut", "put back in", "tuck in", "send back in", "move in",
         ),
         "put_in_drawer": (
             "put", "set", "move", "transfer", "deposit", "stick", "pop", "slip", "load", "tuck", "store", "file",
@@ -185,12 +197,22 @@ TRAINING = Vocabulary(
             "{v} {t} {p} its handle", "use the handle to {v} {t}", "use the gripper to {v} {t}",
             "make sure {t} is open", "get {t} open", "~i want {t} open", "~{t} should be open", "~can you {v} {t}",
             "pull the handle of {t} towards you", "take the handle and pull {t} out",
+            "{v} {t} as far as it goes", "~i need to get into {t}", "~{t} is shut, {v} it", "~{t} is closed, {v} it",
+            "~{t} has to come out", "get {t} to come out", "go to {t} and {v} it", "find {t} and {v} it",
+            "take hold of {t} and {v} it", "~i want to look into {t}", "hook the handle and {v} {t}",
+            "{v} {t} so that we can look into it", "~make room: {v} {t}", "~i would like {t} to be open",
+            "pull at the handle of {t} until it is open", "~{t} was left shut, open it",
+            "~we need something from {t} so open it", "tug {t} open",
         ),
         "close_drawer": (
             "{v} {t}", "push {t} shut", "push {t} closed", "slide {t} shut", "push {t} back in",
             "{v} {t} {p} its handle", "use the gripper to {v} {t}", "make sure {t} is closed", "get {t} closed",
             "~i want {t} closed", "~{t} should be shut", "slide {t} closed", "~can you {v} {t}",
             "push the handle and {v} {t}", "get {t} shut", "~{t} needs to be closed",
+            "{v} {t} until it stops", "use its handle to {v} {t}", "~i would like {t} to be closed",
+            "~i would like {t} to be shut", "touch the handle and {v} {t}", "~{t} is open, close it",
+            "~{t} is open, please shut it", "~{t} was left open, shut it", "~{t} sticks out, shut it",
+            "~we are done with {t} so close it", "bump {t} closed",
         ),
         "put_in_drawer": (
             "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
