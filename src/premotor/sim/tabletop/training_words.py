@@ -113,7 +113,7 @@ TRAINING = Vocabulary(
             "draw out", "get open", "crack open",
             "pull", "pull back", "jerk open", "tug", "tug out", "slide outwards", "expose", "reveal", "uncover",
             "unlatch", "unlock", "fling open", "throw open", "force open", "swing open", "prise open", "pry open",
-            "bring out", "push open", "work open", "get into", "move out", "widen",
+            "push open", "work open", "get into", "move out", "widen",
         ),
         "close_drawer": (
             "close", "shut", "push shut", "slide shut", "push closed", "slide closed", "push in", "close up",
@@ -197,7 +197,7 @@ TRAINING = Vocabulary(
             "{v} {t} {p} its handle", "use the handle to {v} {t}", "use the gripper to {v} {t}",
             "make sure {t} is open", "get {t} open", "~i want {t} open", "~{t} should be open", "~can you {v} {t}",
             "pull the handle of {t} towards you", "take the handle and pull {t} out",
-            "{v} {t} as far as it goes", "~i need to get into {t}", "~{t} is shut, {v} it", "~{t} is closed, {v} it",
+            "{v} {t} as far as it goes", "~i need to get into {t}", "~{t} is shut, open it", "~{t} is closed, pull it open",
             "~{t} has to come out", "get {t} to come out", "go to {t} and {v} it", "find {t} and {v} it",
             "take hold of {t} and {v} it", "~i want to look into {t}", "hook the handle and {v} {t}",
             "{v} {t} so that we can look into it", "~make room: {v} {t}", "~i would like {t} to be open",

@@ -26,7 +26,7 @@ VALIDATION = Vocabulary(
         "bin": ("carton", "trough"),
     },
     things=(("piece", "pieces"), ("entity", "entities")),
-    drawers=("drawer",),
+    drawers=("drawer", "vault"),
     sizes={"small": ("mini",), "large": ("great",)},
     sides={
         "left": ("{n} on the left side",),
