@@ -104,8 +104,8 @@ def verify(folder: Path) -> dict[str, Any]:
         digests, number, own = manifest["sha256"], manifest["format"], manifest["digest"]
     except (ValueError, KeyError, TypeError) as damage:
         raise BundleError(f"{path} is damaged ({damage!r}); restore the bundle") from damage
-    if number not in (1, FORMAT):
-        raise BundleError(f"{path}: format {number}; this premotor reads the formats 1 and {FORMAT}")
+    if number != FORMAT:
+        raise BundleError(f"{path}: format {number}; this premotor reads format {FORMAT}")
     if own != _own_digest(manifest):
         raise BundleError(f"bundle {folder}: manifest.json was altered; restore the bundle")
     if set(digests) != {*_FILES, *_words(manifest).files}:
@@ -141,10 +141,9 @@ def load(folder: Path) -> Bundle:
 
 
 def _words(manifest: Mapping[str, Any]) -> WordsConfig:
-    """Bundles of format 1 all have the frozen text encoder."""
     try:
-        return WordsConfig.from_json(manifest.get("words", {}))
-    except TypeError as misfit:
+        return WordsConfig.from_json(manifest["words"])
+    except (KeyError, TypeError) as misfit:
         raise BundleError(f"the words of this bundle are none of this premotor's: {misfit}") from misfit
 
 
