@@ -33,7 +33,7 @@ _HOLD = 0.006  # metres of a thing that the fingers must at least reach around w
 # Cost of a radian that the hand is turned away from its comfortable direction, and from where it is now. Where few
 # directions fit, the nearest is taken: a learner that cannot tell 44 degrees from 46 must not stand between two.
 _FREE, _FEW = (0.25, 0.06), (0.1, 0.2)
-_PUSHED = 0.014  # gap in metres at which a pushed thing is near enough
+_PUSHED = 0.008  # gap in metres up to which it pushes: a learner that stops a centimetre short should still be near enough
 _SLIDE = 0.06  # metres that the low gripper moves sideways behind a pushed thing; further, it goes over the top
 _SIDE = np.array([1.0, 1.0, 0.0])
 
