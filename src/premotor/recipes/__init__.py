@@ -33,9 +33,10 @@ def tabletop() -> Recipe:
         Round(episodes=24, learner=True, until=8000),
         Round(episodes=24, learner=True, until=14000),
         Round(episodes=24, learner=True, until=27500),
-        Round(episodes=24, learner=True, until=32000),
+        Round(episodes=24, learner=True, until=30500),
+        Round(episodes=24, learner=True, until=34500),
     )
-    learn = LearnConfig(steps=34000, rate=1.6e-3)
+    learn = LearnConfig(steps=36000, rate=1.6e-3)
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=CollectConfig(disturbed=0.5))
 
 

@@ -50,8 +50,8 @@ class LearnConfig:
     state_noise: float = 0.02
     stills: float = 0.4
     forgotten: float = 0.25
-    mistaken: float = 0.05
-    belief_noise: float = 0.004
+    mistaken: float = 0.01
+    belief_noise: float = 0.005
     seed: int = 0
 
 
