@@ -100,7 +100,7 @@ def _stack(view: View) -> Waypoint:
     base = view.pose(target)[0]
     top = float(base[2]) + view.half_height(target)
     if view.world.is_held(name):
-        return skills.carry(view, name, np.array([base[0], base[1], top + 0.001]), (target,), rim=top, exact=0.005)
+        return skills.carry(view, name, np.array([base[0], base[1], top + 0.001]), (target,), rim=top, exact=0.009)
     position = view.pose(name)[0]
     aligned = math.hypot(position[0] - base[0], position[1] - base[1]) < 0.45 * view.shape(target).height
     if aligned and abs(view.bottom(name) - top) < 0.012:
