@@ -268,7 +268,7 @@ def test_nothing_is_left_where_the_world_waits(guard: Guard) -> None:
 def test_on_a_clock_a_plan_goes_on_from_the_row_that_is_under_way(guard: Guard) -> None:
     clock = VirtualClock(10**12)
     arm, policy, steps = RealArm(clock=clock), Planner(), list[Step]()
-    run_episode(runner(arm, guard, clock=clock, subscribers=[steps.append], max_ticks=9), policy)
+    run_episode(runner(arm, guard, clock=clock, subscribers=[steps.append], max_ticks=10), policy)
     asked = [s for s in steps if s.chunk is not None]
     assert len(asked) == 3
     for step, seen in zip(asked[1:], policy.seen[1:], strict=True):

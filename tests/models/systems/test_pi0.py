@@ -10,8 +10,8 @@ from torch import Tensor
 from premotor.core.errors import ActionTokenError, SpecMismatch
 from premotor.models.batch import Inputs, Targets
 from premotor.models.systems.pi0 import Pi0Config
-from premotor.models.systems.pi05 import Pi05Config
 from premotor.models.systems.pi0_fast import Pi0FastConfig
+from premotor.models.systems.pi05 import Pi05Config
 
 FAMILY: list[Any] = [Pi0Config, Pi05Config, Pi0FastConfig]
 

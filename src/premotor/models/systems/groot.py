@@ -8,9 +8,9 @@ reads by Eagle 2.5 (SigLIP 2 and Qwen3), with learned tokens that stand for the 
 Faithful: every number, with LeRobot's or NVIDIA's weights (models/weights/groot.py): of N1.7 as a whole, of N1.5's
 action head, and of its VLM part by part. Not so: padding is hidden everywhere (`reads_padding`); a time of N1.5 is
 drawn as in N1.7, up to a thousandth apart, which keeps it in 0..1; pictures become squares, as where N1.7 is set up
-without Albumentations. Not here: augmentation, the wording of prompts, actions relative to the state, and
-N1.7's own way of going on from the last chunk, instead of which there is guidance (heads/realtime.py). With `text_width`, features of a frozen text encoder stand in for words of the VLM's own: that is
-ours, to train without a pretrained VLM.
+without Albumentations; from the last chunk it goes on by guidance (heads/realtime.py), N1.7 in a way of its own. Not
+here: augmentation, the wording of prompts, and actions relative to the state. With `text_width`, features of a frozen
+text encoder stand in for words of the VLM's own: that is ours, to train without a pretrained VLM.
 """
 
 from dataclasses import dataclass, replace

@@ -32,10 +32,11 @@ __all__ = ["Pi0", "Pi0Config"]
 class Pi0Config(PaliGemmaConfig):
     """Sizes; the defaults are the published ones. See PaliGemmaConfig for the others.
 
-    adaptive: as pi0.5, time sets the expert's norms and the state is among the words. state_room, action_room: numbers that the weights take; a robot's fewer are padded with zeros.
-    padded_loss: padding counts in the loss, as in openpi, so that denoising keeps it as training had it; LeRobot
-    leaves it out. shortest, longest: periods that time is told in. summed_time: see Flow. given_rows: as many of a chunk
-    at most are given in training, so that in acting the end of the last one can be; see models/heads/realtime.py.
+    adaptive: as in pi0.5, time sets the expert's norms and the state is among the words. state_room, action_room:
+    numbers that the weights take; a robot's fewer are padded with zeros. padded_loss: padding counts in the loss, as in
+    openpi, so that denoising keeps it as training had it; LeRobot leaves it out. shortest, longest: periods that time
+    is told in. summed_time: see Flow. given_rows: of a chunk, up to so many first rows are given in training, so that
+    in acting the end of the last chunk can be; see models/heads/realtime.py.
     """
 
     adaptive: bool = False
