@@ -124,5 +124,5 @@ def test_pi0_fast_needs_a_codec_that_fits() -> None:
     bare = replace(config, fast="").build()
     with pytest.raises(ActionTokenError, match="fit one to its actions"):
         bare.sample(config.fake_inputs(1))
-    with pytest.raises(ActionTokenError, match="300 FAST tokens do not fit into a vocabulary with room for 240"):
+    with pytest.raises(ActionTokenError, match="268 FAST tokens do not fit into a vocabulary with room for 240"):
         replace(config, vocabulary=256).build()
