@@ -120,15 +120,14 @@ class BundlePolicy:
 
     def _plan(self, inputs: Inputs, observations: Sequence[Observation]) -> Plan:
         """Where a flow system still carries something out, its chunks go on from there; others begin anew."""
-        system, rows = self._system, self._config.horizon
-        after = None
+        system = self._system
         if isinstance(system, FlowSystem):
-            after = handover(observations, self._codec, rows, exact=self._exact)
-        if not isinstance(system, FlowSystem) or after is None:
-            with torch.inference_mode():
-                return system.plan(inputs)
-        # Guidance follows gradients, which there are none of in inference mode.
-        return Plan(after.pinned(system.sample(inputs, after)))
+            after = handover(observations, self._codec, self._config.horizon, exact=self._exact)
+            if after is not None:
+                # Guidance follows gradients, which there are none of in inference mode.
+                return Plan(after.pinned(system.sample(inputs, after)))
+        with torch.inference_mode():
+            return system.plan(inputs)
 
     def answer(self, observations: Sequence[Observation]) -> list[str]:
         """What it says about what is seen, where the instruction is a question. It is not remembered.

@@ -1,16 +1,17 @@
 """pi0.5 (arXiv 2504.16054): pi0 that tells itself in words what to do next, and learns from words, too.
 
 Time sets the norms of the expert, and the state is among the words. With `said`, the VLM first says the next sub-task,
-word by word; the expert reads that as it reads the instruction, and so does, in training, the same chunk said in FAST
-tokens (`tokens`), which the expert does not read. Asked a question it answers. `insulated`, the VLM learns from words
-and tokens alone: no gradient goes from the expert to what it reads (knowledge insulation, arXiv 2505.23705).
+word by word, and the expert reads that as it reads the instruction. In training the VLM then also says the same chunk
+in FAST tokens (`tokens`), which the expert does not read. Asked a question it answers. `insulated`, the VLM learns from
+words and tokens alone: no gradient goes from the expert to what it reads (knowledge insulation, arXiv 2505.23705).
 
 Faithful: every number of acting and of flow matching, with openpi's or LeRobot's weights (models/weights/pi0.py), which
 are given without words to say, so `published` acts at once and its expert teaches the VLM, as there. From the papers
 alone, as no code was published: who reads what, the weight of flow matching, the insulation, the sub-task before
-the actions. Not so: the low-level policy reads the instruction, too, and not the sub-task instead; one word each stands
-for "Subtask:", "A:" and "Action:". Not here: boxes and web data, augmentation. With `text_width`, features of a frozen
-text encoder stand in for the words that are read, and the state is told in 256 words made for it: that is ours.
+the actions. Not so: the low-level policy reads the instruction, too, and not the sub-task instead; a sub-task is said
+for each chunk; one word each stands for "Subtask:", "A:" and "Action:". Not here: boxes and web data, augmentation.
+With `text_width`, features of a frozen text encoder stand in for the words that are read, and the state is told in 256
+words made for it: that is ours.
 """
 
 from dataclasses import dataclass, replace
