@@ -99,6 +99,10 @@ def test_a_chunk_that_takes_time_comes_into_play_late_and_says_what_is_left() ->
     left = buffer.left(4 * PERIOD)
     assert left is not None
     assert (left.actions[:, 1].tolist(), left.delay) == ([4, 5, 6, 7], 3)
+    for early in (-6_000_000, 6_000_000):
+        jittered = buffer.left(4 * PERIOD + early)
+        assert jittered is not None
+        assert jittered.actions[0, 1] == 4
     late = buffer.left(6 * PERIOD)
     assert late is not None
     assert late.delay == 2

@@ -82,13 +82,16 @@ class ChunkBuffer:
         return self._periods(chunk.stamp_ns, now_ns) >= min(self._replan_every, last)
 
     def left(self, now_ns: int) -> Leftover | None:
-        """What is still to come of the newest chunk, the row meant for now first.
+        """What is still to come of the newest chunk, for a plan from an observation of now: row by row, both coincide.
 
         None when there is nothing, and without a delay: then the next plan starts anew, and carries nothing on.
         """
         chunk = self.newest
-        row = -1 if chunk is None else self._periods(chunk.stamp_ns, now_ns)
-        if chunk is None or not self._delay or not 0 <= row < len(chunk.actions):
+        if chunk is None or not self._delay:
+            return None
+        # Both are stamped by cameras, which are not on the beat to the millisecond.
+        row = round((now_ns - chunk.stamp_ns) * self._rate / _NS)
+        if not 0 <= row < len(chunk.actions):
             return None
         rest = chunk.actions[row:]
         return Leftover(actions=rest, delay=min(self._delay, len(rest)))
