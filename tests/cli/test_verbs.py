@@ -50,6 +50,12 @@ def test_run_says_when_the_task_was_not_achieved(premotor: Run, tmp_path: Path) 
     assert json.loads((tmp_path / "o" / "outcome.json").read_text())["success"] is False
 
 
+def test_run_refuses_a_delay_longer_than_plans_last(premotor: Run) -> None:
+    said = premotor("run", "open the drawer", "--policy", "expert", "--delay", "2")
+    assert said.returncode == 2
+    assert "delay 2 with a plan every 1 periods" in " ".join(said.stderr.split())
+
+
 def test_a_bundle_of_another_robot_is_refused_by_name(premotor: Run, tmp_path: Path) -> None:
     from premotor.models import bundle
 

@@ -91,6 +91,39 @@ def test_chunks_of_another_rate_or_without_rows_are_refused(bad: ActionChunk) ->
         ChunkBuffer(rate_hz=20.0, replan_every=1).put(bad)
 
 
+def test_a_chunk_that_takes_time_comes_into_play_late_and_says_what_is_left() -> None:
+    buffer = ChunkBuffer(rate_hz=20.0, replan_every=4, delay=3)
+    assert buffer.left(0) is None
+    buffer.put(chunk(0))
+    assert read(buffer, 0) == (0, 0)
+    left = buffer.left(4 * PERIOD)
+    assert left is not None
+    assert (left.actions[:, 1].tolist(), left.delay) == ([4, 5, 6, 7], 3)
+    for early in (-6_000_000, 6_000_000):
+        jittered = buffer.left(4 * PERIOD + early)
+        assert jittered is not None
+        assert jittered.actions[0, 1] == 4
+    late = buffer.left(6 * PERIOD)
+    assert late is not None
+    assert late.delay == 2
+    assert buffer.left(8 * PERIOD) is None
+    buffer.put(chunk(4))
+    assert [read(buffer, k) for k in (4, 5, 6, 7)] == [(0, 4), (0, 5), (0, 6), (4, 3)]
+
+
+def test_a_chunk_is_replaced_before_its_rows_run_out() -> None:
+    buffer = ChunkBuffer(rate_hz=20.0, replan_every=9, delay=3)
+    buffer.put(chunk(0))
+    assert [buffer.due(k * PERIOD) for k in (4, 5, 6)] == [False, True, True]
+
+
+def test_delays_that_cannot_be_are_refused() -> None:
+    with pytest.raises(SpecMismatch, match=r"delay 5 with a plan every 4 periods.*0 <= delay <= replan_every"):
+        ChunkBuffer(rate_hz=20.0, replan_every=4, delay=5)
+    with pytest.raises(SpecMismatch, match="a chunk of 3 rows has passed before it comes into play, 3 periods"):
+        ChunkBuffer(rate_hz=20.0, replan_every=4, delay=3).put(chunk(0, rows=3))
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     deliveries=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 15), st.integers(1, 12)), max_size=30),

@@ -238,6 +238,47 @@ def test_a_clock_paces_the_loop_and_slow_plans_skip_rows(guard: Guard) -> None:
     assert all(not isinstance(s.verdict, Hold) for s in steps), [s.verdict for s in steps]
 
 
+@pytest.mark.parametrize(("delay", "every"), [(1, 1), (2, 3), (3, 3), (3, 9)])
+def test_while_a_plan_is_made_the_last_one_is_carried_out(guard: Guard, delay: int, every: int) -> None:
+    arm, policy, steps = Arm(), Planner(rows=8), list[Step]()
+    episode = runner(arm, guard, delay=delay, replan_every=every, subscribers=[steps.append])
+    run_episode(episode, policy)
+    asked = [s for s in steps if s.chunk is not None]
+    assert policy.seen[0].left is None
+    assert len(asked) > 2
+    for step, seen in zip(asked[1:], policy.seen[1:], strict=True):
+        assert step.chunk is not None
+        assert seen.left is not None
+        rest, meanwhile = seen.left, steps[step.tick : step.tick + delay]
+        assert rest.delay == delay
+        for action, other in zip(rest.actions, meanwhile, strict=False):
+            np.testing.assert_array_equal(action, other.action)
+        if step.tick + delay < len(steps):
+            np.testing.assert_array_equal(steps[step.tick + delay].action, step.chunk.actions[delay])
+    # Plans that run out are replaced in time, so nothing stands still.
+    assert all(isinstance(s.verdict, Pass) for s in steps), [s.verdict for s in steps]
+
+
+def test_nothing_is_left_where_the_world_waits(guard: Guard) -> None:
+    policy = Planner()
+    run_episode(runner(Arm(), guard), policy)
+    assert all(seen.left is None for seen in policy.seen)
+
+
+def test_on_a_clock_a_plan_goes_on_from_the_row_that_is_under_way(guard: Guard) -> None:
+    clock = VirtualClock(10**12)
+    arm, policy, steps = RealArm(clock=clock), Planner(), list[Step]()
+    run_episode(runner(arm, guard, clock=clock, subscribers=[steps.append], max_ticks=10), policy)
+    asked = [s for s in steps if s.chunk is not None]
+    assert len(asked) == 3
+    for step, seen in zip(asked[1:], policy.seen[1:], strict=True):
+        assert step.chunk is not None
+        assert seen.left is not None
+        assert seen.left.delay == 1
+        np.testing.assert_array_equal(seen.left.actions[0], steps[step.tick - 1].action)
+        np.testing.assert_array_equal(step.action, step.chunk.actions[1])
+
+
 def test_clocks() -> None:
     clock = VirtualClock()
     clock.sleep_until(500)

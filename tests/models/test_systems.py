@@ -22,7 +22,7 @@ SIZES = [
     ("openvla_oft", "published", 7535), ("openvla_oft", "published_aloha", 8091), ("openvla_oft", "nano", 3.55),
     ("palm_e", "published", 3105), ("palm_e", "nano", 5.02),
     ("rt2", "published", 2923), ("rt2", "nano", 2.52),
-    ("pi0", "published", 3238), ("pi0", "nano", 3.3), ("pi05", "published", 3353), ("pi05", "nano", 3.79),
+    ("pi0", "published", 3238), ("pi0", "nano", 3.3), ("pi05", "published", 3353), ("pi05", "nano", 4.0),
     ("pi0_fast", "published", 2923), ("pi0_fast", "nano", 2.66),
     ("smolvla", "published", 403), ("smolvla", "nano", 3.61),
     ("robovlms", "published", 2964), ("robovlms", "nano", 3.03),

@@ -36,7 +36,7 @@ READS: dict[str, dict[str, Any]] = {
     "palm_e": SAYS,
     "rt2": SAYS,
     "pi0": {"text_width": 384, "vocabulary": 0},
-    "pi05": {"text_width": 384, "vocabulary": 0},
+    "pi05": {"text_width": 384, "said": WORDS, "vocabulary": 400},
     "pi0_fast": {"text_width": 384},
     "smolvla": {"text_width": 384, "vocabulary": 0},
     "robovlms": {"text_width": 384},

@@ -48,6 +48,8 @@ class Run:
     """Port of that page, on this machine only; 0 takes a free one."""
     replan_every: Annotated[int, tyro.conf.arg(metavar="N")] = 8
     """Control steps, 20 a second, between two plans of the policy."""
+    delay: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Control steps that pass while a plan is made, as on a slow computer; the arm goes on with the last one."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """Where to write; a folder in outputs/ named after the task when left out."""
 
@@ -68,7 +70,9 @@ class Run:
         world = TabletopWorld(self.robot)
         world.reset(episode)
         mind, who, every = _mind(self.policy, world, self.replan_every)
-        stage = Stage(world=world, guard=Guard(arm), mind=mind, eyes=Eyes(_FILM_PX), replan_every=every)
+        stage = Stage(
+            world=world, guard=Guard(arm), mind=mind, eyes=Eyes(_FILM_PX), replan_every=every, delay=self.delay
+        )
         try:
             return self._live(stage, who) if self.view else self._once(stage, who)
         finally:

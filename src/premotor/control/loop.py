@@ -9,7 +9,7 @@ can gather their observations and ask the policy for all of them at once; `run_e
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from premotor.control.chunks import ChunkBuffer
 from premotor.control.clock import Clock
@@ -57,8 +57,10 @@ class EpisodeRunner:
     robot's and the guard's. replan_every: periods between plans. max_ticks: end of the episode at the latest.
     done: asked after every step; True ends the episode. watch: look in every period, not only when a plan is due,
     for subscribers that record. clock: paces a real arm; None takes time from the robot's own stamps (simulation).
-    On a clock commands go out on the beat and a plan is made while the one before is carried out, so it comes into
-    play at its second row or later; in simulation time stands still meanwhile, and it starts at its first.
+    delay: periods that making a plan takes. So many are carried out of the one before, and the policy is told what is
+    left of that (Observation.left); the new plan comes into play after them. On a clock commands go out on the beat, so
+    it is 1 at least, and longer when a plan is late. In simulation time stands still while a plan is made, so it is 0
+    unless a slow policy is to be shown.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class EpisodeRunner:
         subscribers: Sequence[Subscriber] = (),
         watch: bool = False,
         clock: Clock | None = None,
+        delay: int = 0,
     ) -> None:
         agree(policy_spec, robot.spec)
         agree(robot.spec, guard.arm.spec)
@@ -83,7 +86,8 @@ class EpisodeRunner:
         self.succeeded = False
         self.faults: list[str] = []
         self._robot, self._guard, self._clock = robot, guard, clock
-        self._buffer = ChunkBuffer(rate_hz=robot.spec.rate_hz, replan_every=replan_every)
+        delay = delay if clock is None else max(1, delay)
+        self._buffer = ChunkBuffer(rate_hz=robot.spec.rate_hz, replan_every=replan_every, delay=delay)
         self._period_ns = round(_NS / robot.spec.rate_hz)
         self._max_ticks, self._done, self._watch = max_ticks, done, watch
         self._subscribers = list(subscribers)
@@ -106,7 +110,7 @@ class EpisodeRunner:
         if not self._prepared:
             self._state = self._robot.joint_state()
             self._due = self._buffer.due(self._now())
-            self._observation = self._robot.observe(self.instruction) if self._due or self._watch else None
+            self._observation = self._observe() if self._due or self._watch else None
             self._prepared = True
         return self._observation if self._due else None
 
@@ -155,6 +159,10 @@ class EpisodeRunner:
         self._publish(step)
         self.succeeded = self._done is not None and self._done()
         return step
+
+    def _observe(self) -> Observation:
+        seen = self._robot.observe(self.instruction)
+        return replace(seen, left=self._buffer.left(seen.stamp_ns))
 
     def _now(self) -> int:
         return self._state.stamp_ns if self._clock is None else self._clock.now_ns()

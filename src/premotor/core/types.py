@@ -6,10 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ActionChunk", "Command", "FloatArray", "Image", "JointState", "Observation"]
+__all__ = ["ActionChunk", "Command", "FloatArray", "Image", "JointState", "Leftover", "Observation"]
 
 Image = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leftover:
+    """What is still to come of the last plan, for policies that go on where it led.
+
+    actions: (L, A) float64 in embodiment units, the first for the moment of the observation. delay: so many of them
+    are carried out whatever the next plan says, since it comes into play only then; 1 to L.
+    """
+
+    actions: FloatArray
+    delay: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,12 +32,14 @@ class Observation:
     images: camera name -> (H, W, 3) uint8 RGB.
     state: (S,) float64 proprioception in the order of the embodiment's state spec.
     instruction: the plain-language task.
+    left: of the last plan, while the robot goes on with it; None when it does nothing until the next plan is there.
     """
 
     stamp_ns: int
     images: Mapping[str, Image]
     state: FloatArray
     instruction: str
+    left: Leftover | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

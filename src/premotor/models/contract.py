@@ -13,10 +13,11 @@ from premotor.core.errors import SpecMismatch
 from premotor.core.spec import EmbodimentSpec
 from premotor.models.batch import Inputs, Targets
 from premotor.models.heads.pointing import Pointing
+from premotor.models.heads.realtime import Continuation
 from premotor.models.language.lexicon import Lexicon
 from premotor.models.language.minilm import MAX_TOKENS, TextEncoder
 
-__all__ = ["Plan", "Robots", "System", "SystemConfig"]
+__all__ = ["FlowSystem", "Plan", "Robots", "System", "SystemConfig"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,8 +139,16 @@ class System(nn.Module, ABC):
 
     def answer(self, inputs: Inputs) -> list[str]:
         """What it says when asked a question, for each row; raises SpecMismatch from a system that says nothing."""
-        raise SpecMismatch(f"{type(self).__name__} only acts; rt2 and palm_e answer, when they were taught words")
+        raise SpecMismatch(f"{type(self).__name__} only acts; rt2, palm_e and pi05 answer, when they were taught words")
 
     def mix(self) -> bool:
         """Compute in bfloat16 where that does no harm, from now on; False from a system that does not know where."""
         return False
+
+
+class FlowSystem(System):
+    """A system whose chunks, made by flow matching, can go on where the last ones led."""
+
+    @abstractmethod
+    def sample(self, inputs: Inputs, after: Continuation | None = None) -> Tensor:
+        """(B, H, A) normalised actions. after: what is left of the last chunks; exact only outside inference mode."""

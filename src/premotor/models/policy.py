@@ -11,7 +11,8 @@ from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import ActionChunk, FloatArray, Observation
 from premotor.models.batch import Inputs, window
 from premotor.models.bundle import Bundle
-from premotor.models.contract import Plan
+from premotor.models.contract import FlowSystem, Plan
+from premotor.models.handover import handover
 from premotor.models.vision.cnn import folded
 
 __all__ = ["Belief", "BundlePolicy", "Memory"]
@@ -76,11 +77,14 @@ class Memory:
 
 
 class BundlePolicy:
-    """The Policy port over a bundle. `act_batch` serves many worlds of the same robot at once."""
+    """The Policy port over a bundle. `act_batch` serves many worlds of the same robot at once.
 
-    def __init__(self, bundle: Bundle, embodiment: str) -> None:
+    exact: where a chunk goes on from the last one, guide it by the gradient; see models/heads/realtime.py.
+    """
+
+    def __init__(self, bundle: Bundle, embodiment: str, *, exact: bool = True) -> None:
         """Raises BundleError when the bundle does not know this robot."""
-        self._codec = bundle.codec(embodiment)
+        self._codec, self._exact = bundle.codec(embodiment), exact
         self._config, self._words = bundle.config, bundle.words
         self._system = folded(bundle.system)
         self._index = bundle.config.index_of(embodiment)
@@ -120,9 +124,9 @@ class BundlePolicy:
         worlds = worlds or range(len(observations))
         inputs = self._inputs(observations, worlds)
         # What a system draws is the same at every call, so that an episode can be repeated.
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            plan = self._system.plan(inputs)
+            plan = self._plan(inputs, observations)
         self.beliefs = _beliefs(plan)
         if plan.places is not None:
             for observation, world, places in zip(observations, worlds, plan.places, strict=True):
@@ -132,6 +136,17 @@ class BundlePolicy:
         actions = self._codec.decode_actions(plan.actions[..., :width].double().numpy(), states)
         stamped = zip(observations, actions, strict=True)
         return [ActionChunk(stamp_ns=o.stamp_ns, rate_hz=self.spec.rate_hz, actions=a) for o, a in stamped]
+
+    def _plan(self, inputs: Inputs, observations: Sequence[Observation]) -> Plan:
+        """Where a flow system still carries something out, its chunks go on from there; others begin anew."""
+        system = self._system
+        if isinstance(system, FlowSystem):
+            after = handover(observations, self._codec, self._config.horizon, exact=self._exact)
+            if after is not None:
+                # Guidance follows gradients, which there are none of in inference mode.
+                return Plan(after.pinned(system.sample(inputs, after)))
+        with torch.inference_mode():
+            return system.plan(inputs)
 
     def answer(self, observations: Sequence[Observation]) -> list[str]:
         """What it says about what is seen, where the instruction is a question. It is not remembered.

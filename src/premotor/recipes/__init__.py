@@ -57,7 +57,7 @@ def nano(system: str, data: str = "", model: Mapping[str, Any] | None = None) ->
     if not recipe.config().fake_inputs(1).words.numel():
         # Who is not told what to do can learn one task; in all the others the words decide.
         recipe = replace(recipe, families=("open_drawer",))
-    if system in ("rt2", "palm_e"):
+    if system in ("rt2", "palm_e", "pi05"):
         # Half of what they learn from are questions about pictures.
         learn = replace(recipe.learn, stills=0.5)
         recipe = replace(recipe, model={"said": WORDS} | changes, scenes=400, learn=learn)

@@ -66,7 +66,7 @@ def number_of(verdict: Verdict) -> int:
 class Stage:
     """A world with somebody who acts in it, the guard between them, and eyes for people.
 
-    replan_every: control steps between two plans.
+    replan_every: control steps between two plans. delay: that pass while one is made, see EpisodeRunner.
     """
 
     world: TabletopWorld
@@ -74,6 +74,7 @@ class Stage:
     mind: Mind
     eyes: Eyes
     replan_every: int
+    delay: int = 0
 
     def close(self) -> None:
         """Free the renderers."""
@@ -92,6 +93,7 @@ class Stage:
             self.mind.spec,
             instruction=episode.instruction,
             replan_every=self.replan_every,
+            delay=self.delay,
             max_ticks=episode.max_steps,
             done=self.world.success,
             subscribers=(heard,),

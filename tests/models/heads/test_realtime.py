@@ -36,7 +36,7 @@ def mixing(sign: int) -> Callable[[Tensor, Tensor], Tensor]:
 @given(st.integers(0, 8), st.integers(0, 8), st.sampled_from(["exponential", "linear"]))
 def test_rows_count_less_and_less(delay: int, more: int, fade: Any) -> None:
     until = min(delay + more, 8)
-    weights = Continuation(left=torch.zeros(1, 8, 1), delay=delay, until=until, fade=fade).weights(10).tolist()
+    weights = Continuation(left=torch.zeros(1, 8, 1), delay=delay, until=until, fade=fade).weights(10)[0].tolist()
     assert weights[:delay] == [1.0] * delay
     assert weights[until:] == [0.0] * (10 - until)
     assert all(1 > earlier > later > 0 for earlier, later in pairwise(weights[delay:until]))
@@ -64,7 +64,7 @@ def test_an_exact_turn_is_the_gradient_of_the_weighted_miss() -> None:
 
     place = x.clone().requires_grad_()
     miss = torch.nn.functional.pad(left, (0, 0, 0, 1)) - (place - time[:, None, None] * velocity(place, time))
-    ((miss.square() * after.weights(ROWS)[:, None]).sum() / 2).backward()  # type: ignore[no-untyped-call]
+    ((miss.square() * after.weights(ROWS)[..., None]).sum() / 2).backward()  # type: ignore[no-untyped-call]
     assert place.grad is not None
     # The velocity is downhill to the actions, so it grows by the gradient uphill.
     assert torch.allclose(turn, after.strength(1 - time)[:, None, None] * place.grad, atol=1e-5)

@@ -74,5 +74,5 @@ def test_targets_without_words_are_refused() -> None:
 
 def test_a_system_that_only_acts_says_so() -> None:
     config = ActConfig.toy()
-    with pytest.raises(SpecMismatch, match="Act only acts; rt2 and palm_e answer"):
+    with pytest.raises(SpecMismatch, match="Act only acts; rt2, palm_e and pi05 answer"):
         config.build().answer(config.fake_inputs(1))

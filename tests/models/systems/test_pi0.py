@@ -9,8 +9,9 @@ from torch import Tensor
 
 from premotor.core.errors import ActionTokenError, SpecMismatch
 from premotor.models.batch import Inputs, Targets
-from premotor.models.systems.pi0 import Pi0Config, Pi05Config
+from premotor.models.systems.pi0 import Pi0Config
 from premotor.models.systems.pi0_fast import Pi0FastConfig
+from premotor.models.systems.pi05 import Pi05Config
 
 FAMILY: list[Any] = [Pi0Config, Pi05Config, Pi0FastConfig]
 
@@ -49,7 +50,7 @@ def test_padded_words_do_not_matter(kind: Any) -> None:
 @pytest.mark.parametrize("kind", FAMILY)
 def test_features_of_a_text_encoder_stand_in_for_words(kind: Any) -> None:
     small = kind.toy()
-    own = 512 if kind is Pi0FastConfig else 0
+    own = 0 if kind is Pi0Config else small.vocabulary
     config = replace(small, text_width=16, vocabulary=own, state_dim=5)
     policy, inputs, targets = built(config), config.fake_inputs(3), config.fake_targets(3)
     assert inputs.words.shape == (3, 12, 16)
@@ -87,7 +88,7 @@ def test_padding_counts_in_the_loss_unless_told_otherwise() -> None:
 
 
 def test_an_action_expert_leaves_the_vlm_s_features_alone() -> None:
-    config = Pi05Config.toy()
+    config = Pi0Config.toy()
     policy, inputs = built(config), config.fake_inputs(2)
     tokens, real = policy.vlm.tokens(inputs)
     _, past = policy.vlm.decoder(tokens, real[:, None, None], real.cumsum(1) - 1)
@@ -123,5 +124,5 @@ def test_pi0_fast_needs_a_codec_that_fits() -> None:
     bare = replace(config, fast="").build()
     with pytest.raises(ActionTokenError, match="fit one to its actions"):
         bare.sample(config.fake_inputs(1))
-    with pytest.raises(ActionTokenError, match="do not fit into a vocabulary of 256"):
+    with pytest.raises(ActionTokenError, match="268 FAST tokens do not fit into a vocabulary with room for 240"):
         replace(config, vocabulary=256).build()

@@ -33,17 +33,28 @@ class Flow:
         return (share if self.noise_at else 1 - share).float()
 
     def between(self, actions: Tensor, noise: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the path is at times (B,), and its velocity; actions and noise (B, H, A)."""
-        time = time[:, None, None]
+        """Where the path is at times (B,) or (B, H), and its velocity; actions and noise (B, H, A)."""
+        time = time.view(len(time), -1, 1)
         if self.noise_at:
             return time * noise + (1 - time) * actions, noise - actions
         return (1 - time) * noise + time * actions, actions - noise
 
-    def error(self, actions: Tensor, velocity: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """(B, H, A) squared, of velocity(x, time) at one random place on each chunk's path."""
+    def error(
+        self, actions: Tensor, velocity: Callable[[Tensor, Tensor], Tensor], given: Tensor | None = None
+    ) -> Tensor:
+        """(B, H, A) squared, of velocity(x, time) at one random place on each chunk's path.
+
+        given: (B, H) True for rows that are at the path's end already, and told so; leave their errors out.
+        """
         time, noise = self.draw_time(len(actions), actions.device), torch.randn_like(actions)
+        if given is not None:
+            time = self.told(time, given)
         x, wanted = self.between(actions, noise, time)
         return (velocity(x, time) - wanted).square()
+
+    def told(self, time: Tensor, given: Tensor) -> Tensor:
+        """(B, H) the time (B,) of each row, of rows that are given (B, H) the end's."""
+        return torch.where(given, 1.0 - self.noise_at, time[:, None])
 
     def walk(self, noise: Tensor, velocity: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """From noise to actions; velocity(x, time), time (B,)."""

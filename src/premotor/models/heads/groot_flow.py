@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from premotor.models.fusion.dit import Block, DiT
 from premotor.models.heads.by_embodiment import ActionEncoder, EmbodimentMlp
 from premotor.models.heads.flow import Flow
+from premotor.models.heads.realtime import Continuation
 
 __all__ = ["Context", "GrootFlow", "GrootFlowConfig"]
 
@@ -115,11 +116,15 @@ class GrootFlow(nn.Module):
         error = (self.velocity(context, felt, x, time, embodiment) - wanted).square() * weight
         return error.sum() / weight.sum().clamp(min=1.0)
 
-    def sample(self, context: Context, state: Tensor, embodiment: Tensor) -> Tensor:
-        """(B, H, R) actions. state: (B, S), padded."""
+    def sample(self, context: Context, state: Tensor, embodiment: Tensor, after: Continuation | None = None) -> Tensor:
+        """(B, H, R) actions. state: (B, S), padded. after: the last chunk, which they go on."""
         felt = self.feel(state, embodiment)
         noise = torch.randn(len(state), self.config.horizon, self.config.action_room, device=state.device)
-        return self.flow.walk(noise, lambda x, time: self.velocity(context, felt, x, time, embodiment))
+
+        def velocity(x: Tensor, time: Tensor) -> Tensor:
+            return self.velocity(context, felt, x, time, embodiment)
+
+        return self.flow.walk(noise, velocity if after is None else after.guided(self.flow, velocity))
 
     def feel(self, state: Tensor, embodiment: Tensor) -> Tensor:
         """(B, 1, D) the state (B, S), encoded."""

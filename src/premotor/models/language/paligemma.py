@@ -38,6 +38,10 @@ class Prefix:
         """(B, 1) where the next token stands."""
         return self.real.sum(1, keepdim=True)
 
+    def detached(self) -> "Prefix":
+        """The same, for who reads it without teaching who has read."""
+        return Prefix([(keys.detach(), values.detach()) for keys, values in self.past], self.real)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PaliGemmaSizes:

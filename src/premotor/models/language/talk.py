@@ -11,7 +11,7 @@ from premotor.models.batch import Inputs
 from premotor.models.fusion.decoder import Past
 from premotor.models.language.paligemma import Prefix
 
-__all__ = ["Backbone", "hear", "spell", "talk"]
+__all__ = ["Backbone", "hear", "lesson", "spell", "talk"]
 
 
 class Backbone(Protocol):
@@ -43,6 +43,19 @@ def talk(
     """Go on after a word with features `last` (B, D): choose(scores (B, V)) gives the next (B,), None at the end."""
     while (ids := choose(scores(last))) is not None:
         last, prefix = hear(model, ids[:, None], prefix)
+
+
+def lesson(said: Tensor, opening: Tensor, stop: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """How to teach words (B, L), -1 after the last, that follow a mark (B,) and end with `stop`.
+
+    All (B, 1 + L): what is read, the mark first; which of that is real; what comes next after each; where that is
+    learned, which is nowhere in a row without words.
+    """
+    some = said >= 0
+    read = torch.cat([opening[:, None], said.clamp(min=0)], 1)
+    real = F.pad(some, (1, 0), value=True)
+    follows = F.pad(said, (0, 1)).masked_fill(~F.pad(some, (0, 1)), stop)
+    return read, real, follows, real & some.any(1, keepdim=True)
 
 
 def spell(model: Backbone, prefix: Prefix, opening: int, sayable: Tensor, stop: int, limit: int) -> Tensor:

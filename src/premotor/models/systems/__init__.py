@@ -24,7 +24,7 @@ SYSTEMS = {
     "openvla_oft": "premotor.models.systems.openvla_oft:OpenVlaOftConfig",
     "palm_e": "premotor.models.systems.palm_e:PalmEConfig",
     "pi0": "premotor.models.systems.pi0:Pi0Config",
-    "pi05": "premotor.models.systems.pi0:Pi05Config",
+    "pi05": "premotor.models.systems.pi05:Pi05Config",
     "pi0_fast": "premotor.models.systems.pi0_fast:Pi0FastConfig",
     "premotor": "premotor.models.systems.premotor:PremotorConfig",
     "robovlms": "premotor.models.systems.robovlms:RoboVlmsConfig",

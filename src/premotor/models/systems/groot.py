@@ -8,9 +8,9 @@ reads by Eagle 2.5 (SigLIP 2 and Qwen3), with learned tokens that stand for the 
 Faithful: every number, with LeRobot's or NVIDIA's weights (models/weights/groot.py): of N1.7 as a whole, of N1.5's
 action head, and of its VLM part by part. Not so: padding is hidden everywhere (`reads_padding`); a time of N1.5 is
 drawn as in N1.7, up to a thousandth apart, which keeps it in 0..1; pictures become squares, as where N1.7 is set up
-without Albumentations. Not here: augmentation, the wording of prompts, actions relative to the state, and going on
-from the last chunk. With `text_width`, features of a frozen text encoder stand in for words of the VLM's own: that is
-ours, to train without a pretrained VLM.
+without Albumentations; from the last chunk it goes on by guidance (heads/realtime.py), N1.7 in a way of its own. Not
+here: augmentation, the wording of prompts, and actions relative to the state. With `text_width`, features of a frozen
+text encoder stand in for words of the VLM's own: that is ours, to train without a pretrained VLM.
 """
 
 from dataclasses import dataclass, replace
@@ -22,8 +22,9 @@ from torch.nn import functional as F
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, Targets
-from premotor.models.contract import Robots, System
+from premotor.models.contract import FlowSystem, Robots
 from premotor.models.heads.groot_flow import Context, GrootFlowConfig
+from premotor.models.heads.realtime import Continuation
 from premotor.models.language.qwen import QwenVlm, QwenVlmConfig
 
 __all__ = ["Groot", "GrootConfig", "GrootN15Config"]
@@ -198,7 +199,7 @@ class GrootN15Config(GrootConfig):
         return cls(**_TOY, future=2)
 
 
-class Groot(System):
+class Groot(FlowSystem):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: GrootConfig) -> None:
@@ -226,11 +227,11 @@ class Groot(System):
         total = self.head.loss(self.read(inputs), state, actions, weight, inputs.embodiment)
         return total, {"loss": float(total.detach())}
 
-    @torch.inference_mode()
-    def sample(self, inputs: Inputs) -> Tensor:
-        """(B, H, A) normalised actions."""
+    @torch.no_grad()
+    def sample(self, inputs: Inputs, after: Continuation | None = None) -> Tensor:
+        """(B, H, A) normalised actions. after: the last chunk, which they go on."""
         c, state = self.config, _padded(inputs.state, self.config.state_room)
-        return self.head.sample(self.read(inputs), state, inputs.embodiment)[:, : c.horizon, : c.action_dim]
+        return self.head.sample(self.read(inputs), state, inputs.embodiment, after)[:, : c.horizon, : c.action_dim]
 
 
 def _padded(x: Tensor, room: int, rows: int | None = None) -> Tensor:

@@ -28,7 +28,7 @@ from premotor.models.heads.regression import RegressionHead
 from premotor.models.language.lexicon import ANSWER, PLAN, STOP
 from premotor.models.language.paligemma import Prefix
 from premotor.models.language.sentence import Sentence, SentenceConfig, Span
-from premotor.models.language.talk import spell
+from premotor.models.language.talk import lesson, spell
 
 __all__ = ["PalmE", "PalmEConfig"]
 
@@ -109,13 +109,10 @@ class PalmE(System):
         if targets.said is None:
             raise SpecMismatch("PaLM-E says what to do, so targets need `said`: give its configuration words, `said`")
         acts = targets.weight.flatten(1).any(1)
+        read, _, ids, known = lesson(targets.said, torch.where(acts, PLAN, ANSWER), STOP)
         said, real = targets.said.clamp(min=0), targets.said >= 0
-        # One word more: where the sentence ends.
-        ids = F.pad(said, (0, 1)).masked_fill(~F.pad(real, (0, 1)), STOP)
-        known = F.pad(real, (1, 0), value=True) & real.any(1, keepdim=True)
-        first = torch.where(acts, PLAN, ANSWER)[:, None]
         seen = self.model.look(inputs)
-        features, _ = self.model.follow(torch.cat([first, ids[:, :-1]], 1), self.model(inputs, seen))
+        features, _ = self.model.follow(read, self.model(inputs, seen))
         errors = F.cross_entropy(self.model.score(features[known]).float(), ids[known], reduction="none")
         words = errors.sum() / max(len(errors), 1)
         actions = torch.where(targets.weight > 0, targets.actions, 0.0)

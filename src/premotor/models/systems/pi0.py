@@ -1,15 +1,12 @@
-"""pi0 (arXiv 2410.24164) and pi0.5 (arXiv 2504.16054): a VLM reads, a small expert beside it moves by flow matching.
+"""pi0 (arXiv 2410.24164): a VLM reads, a small expert beside it moves by flow matching.
 
 Pictures (SigLIP) and words go through Gemma once. The expert, a narrower Gemma with heads alike, turns noise into a
-chunk of actions; its tokens read what the VLM's left behind in each layer, and the VLM never reads them. pi0 gives
-the state to the expert as a token and mixes the time into the actions; pi0.5 has the state among the words and lets
-the time set the expert's norms.
+chunk of actions; its tokens read what the VLM's left behind in each layer, and the VLM never reads them. The state is
+a token of the expert's, and the time is mixed into the actions. pi0.5, made of the same parts, is in pi05.py.
 
 Faithful: every number, with openpi's or LeRobot's weights (models/weights/pi0.py). Not so: what has no label, such as
-rows past the end of an episode, is not learned here. Not here: augmentation, and of pi0.5's recipe the subtask in words
-and the FAST tokens that came first; the weights that only these need are held and not taught. With `text_width`,
-features of a frozen text encoder stand in for words of the VLM's own, and pi0.5's state is told in 256 words made for
-it: that is ours, to train without a pretrained VLM.
+rows past the end of an episode, is not learned here. Not here: augmentation. With `text_width`, features of a frozen
+text encoder stand in for words of the VLM's own: that is ours, to train without a pretrained VLM.
 """
 
 from dataclasses import dataclass, replace
@@ -21,23 +18,25 @@ from torch.nn import functional as F
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, Targets
-from premotor.models.contract import Robots, System
+from premotor.models.contract import FlowSystem, Robots
 from premotor.models.fusion.decoder import DecoderConfig
 from premotor.models.fusion.masks import Group, block_mask
 from premotor.models.heads.flow import Flow, padded, time_features
 from premotor.models.heads.realtime import Continuation
 from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix
 
-__all__ = ["Pi0", "Pi0Config", "Pi05Config"]
+__all__ = ["Pi0", "Pi0Config"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pi0Config(PaliGemmaConfig):
     """Sizes; the defaults are the published ones. See PaliGemmaConfig for the others.
 
-    adaptive: pi0.5. state_room, action_room: numbers that the weights take; a robot's fewer are padded with zeros.
-    padded_loss: padding counts in the loss, as in openpi, so that denoising keeps it as training had it; LeRobot
-    leaves it out. shortest, longest: periods that time is told in. summed_time: see Flow.
+    adaptive: as in pi0.5, time sets the expert's norms and the state is among the words. state_room, action_room:
+    numbers that the weights take; a robot's fewer are padded with zeros. padded_loss: padding counts in the loss, as in
+    openpi, so that denoising keeps it as training had it; LeRobot leaves it out. shortest, longest: periods that time
+    is told in. summed_time: see Flow. given_rows: of a chunk, up to so many first rows are given in training, so that
+    in acting the end of the last chunk can be; see models/heads/realtime.py.
     """
 
     adaptive: bool = False
@@ -52,6 +51,7 @@ class Pi0Config(PaliGemmaConfig):
     longest: float = 4.0
     padded_loss: bool = True
     summed_time: bool = False
+    given_rows: int = 0
 
     @classmethod
     def published(cls) -> Self:
@@ -98,15 +98,7 @@ class Pi0Config(PaliGemmaConfig):
         return Targets(actions=torch.randn(action), weight=torch.ones(action))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pi05Config(Pi0Config):
-    """pi0.5's; see Pi0Config."""
-
-    adaptive: bool = True
-    words: int = 200
-
-
-class Pi0(System):
+class Pi0(FlowSystem):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: Pi0Config) -> None:
@@ -116,9 +108,11 @@ class Pi0(System):
             raise SpecMismatch(
                 f"state {c.state_dim} and action {c.action_dim} do not fit into {c.state_room} and {c.action_room}"
             )
+        if not 0 <= c.given_rows < c.horizon:
+            raise SpecMismatch(f"given_rows {c.given_rows} of chunks of {c.horizon}; give 0 <= given_rows < horizon")
         self.flow = Flow(noise_at=1, steps=c.steps, summed=c.summed_time)
-        # pi0.5 tells the state in words, by id as part of the instruction where the VLM has words of its own.
-        self.vlm = PaliGemma(c, numbers=c.adaptive and not c.vocabulary)
+        # pi0.5 tells the state in words, by id as part of the instruction where that comes as ids.
+        self.vlm = PaliGemma(c, numbers=c.adaptive and c.text_width > 0)
         for weight in self.vlm.decoder.unread():
             weight.requires_grad_(False)
         self.expert = DecoderConfig(
@@ -139,16 +133,17 @@ class Pi0(System):
             self.state = nn.Linear(c.state_room, c.expert_width)
 
     def velocity(self, prefix: Prefix, state: Tensor, actions: Tensor, time: Tensor) -> Tensor:
-        """(B, H, R) which way the actions (B, H, R), padded, move at times (B,)."""
+        """(B, H, R) which way the actions (B, H, R), padded, move at times (B,), or (B, H) of each."""
         c = self.config
         # Only what is denoised stays precise, whatever the type of the weights.
         kind = self.action_in.weight.dtype
         tokens, told = self.action_in(actions.to(kind)), None
         when = time_features(time, c.expert_width, shortest=c.shortest, longest=c.longest).to(kind)
+        when = when if time.ndim == 2 else when[:, None]
         if c.adaptive:
-            told = F.silu(self.time_out(F.silu(self.time_in(when))))[:, None]
+            told = F.silu(self.time_out(F.silu(self.time_in(when))))
         else:
-            mixed = self.time_in(torch.cat([tokens, when[:, None].expand_as(tokens)], -1))
+            mixed = self.time_in(torch.cat([tokens, when.expand_as(tokens)], -1))
             first = self.state(padded(state, c.state_room).to(kind))
             tokens = torch.cat([first[:, None], self.time_out(F.silu(mixed))], 1)
         count, before = tokens.shape[1], prefix.real.shape[1]
@@ -160,27 +155,53 @@ class Pi0(System):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
+        total = self.missed(self.vlm(inputs), inputs.state, targets)
+        return total, {"loss": float(total.detach())}
+
+    def missed(self, prefix: Prefix, state: Tensor, targets: Targets) -> Tensor:
+        """Mean squared error of the expert's velocities."""
         # What a robot lacks is padding, too.
         has = targets.weight.amax(1, keepdim=True) > 0
-        actions = padded(torch.where(has, targets.actions, 0.0), self.config.action_room)
-        weight = padded(targets.weight, self.config.action_room)
-        if self.config.padded_loss:
+        c, device = self.config, prefix.real.device
+        actions = padded(torch.where(has, targets.actions, 0.0), c.action_room)
+        weight = padded(targets.weight, c.action_room)
+        if c.padded_loss:
             weight = targets.weight.amax(-1, keepdim=True).expand_as(actions)
-        prefix = self.vlm(inputs)
-        error = self.flow.error(actions, lambda x, time: self.velocity(prefix, inputs.state, x, time)) * weight
-        total = error.sum() / weight.sum().clamp(min=1.0)
-        return total, {"loss": float(total.detach())}
+        given = None
+        if c.given_rows:
+            count = torch.randint(c.given_rows + 1, (len(actions), 1), device=device)
+            given = torch.arange(c.horizon, device=device) < count
+            weight = weight * ~given[..., None]
+        error = self.flow.error(actions, lambda x, time: self.velocity(prefix, state, x, time), given) * weight
+        return error.sum() / weight.sum().clamp(min=1.0)
 
     @torch.no_grad()
     def sample(self, inputs: Inputs, after: Continuation | None = None) -> Tensor:
         """(B, H, A) normalised actions. after: the last chunk, which they go on."""
-        prefix, c = self.vlm(inputs), self.config
+        return self.move(self.vlm(inputs), inputs.state, after)
+
+    def move(self, prefix: Prefix, state: Tensor, after: Continuation | None = None) -> Tensor:
+        """(B, H, A) normalised actions of who has read this.
+
+        Raises SpecMismatch when more rows are certain than were ever given in training, if any were.
+        """
+        c = self.config
         noise = torch.randn(len(prefix.real), c.horizon, c.action_room, device=prefix.real.device)
 
         def velocity(x: Tensor, time: Tensor) -> Tensor:
-            return self.velocity(prefix, inputs.state, x, time)
+            return self.velocity(prefix, state, x, time)
 
-        chunk = self.flow.walk(noise, velocity if after is None else after.guided(self.flow, velocity))
+        if after is None:
+            chunk = self.flow.walk(noise, velocity)
+        elif c.given_rows:
+            if bool(after.certain(c.horizon)[:, c.given_rows :].any()):
+                raise SpecMismatch(
+                    f"it was taught to go on from up to {c.given_rows} rows, and more will be carried out before the "
+                    "next chunk; plan faster, or train it with more given_rows"
+                )
+            chunk = after.pinned(self.flow.walk(noise, after.given(self.flow, velocity)))
+        else:
+            chunk = self.flow.walk(noise, after.guided(self.flow, velocity))
         return chunk[..., : c.action_dim]
 
     def _reads(self, before: int, states: int) -> Tensor:

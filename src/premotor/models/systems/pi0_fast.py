@@ -16,22 +16,18 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from premotor.core.errors import ActionTokenError
 from premotor.models.batch import Inputs, Targets
 from premotor.models.contract import Robots, System
-from premotor.models.heads.bins import mirrored
 from premotor.models.heads.fast import FastCodec
+from premotor.models.heads.fast_words import LIMIT, FastWords, codec_for, restored, stored
 from premotor.models.heads.spelling import Spelling
 from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix
 from premotor.models.language.talk import hear, talk
 
 __all__ = ["Pi0Fast", "Pi0FastConfig"]
-
-_LIMIT = 4.0  # of normalised actions: what is farther out is an outlier, and said as this
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +74,7 @@ class Pi0FastConfig(PaliGemmaConfig):
             vision_width=32, vision_layers=2, vision_heads=4, vision_mlp=64,
             width=32, mlp=64, layers=2, heads=4, kv_heads=1, head_width=8,
         )  # fmt: skip
-        still = np.full((config.horizon, config.action_dim), _LIMIT)
+        still = np.full((config.horizon, config.action_dim), LIMIT)
         return config.fitted([still, -still], 300)
 
     def fitted(self, chunks: Sequence[ArrayLike] | NDArray[Any], vocabulary: int = 1024) -> Self:
@@ -87,16 +83,11 @@ class Pi0FastConfig(PaliGemmaConfig):
 
     def with_codec(self, codec: FastCodec) -> Self:
         """The same with this codec."""
-        return replace(self, fast=codec.tokenizer.to_str(), scale=codec.scale, lowest=codec.lowest)
+        return replace(self, **stored(codec))
 
     def codec(self) -> FastCodec:
         """The codec. Raises ActionTokenError when there is none, or the vocabulary has no room for it."""
-        if not self.fast:
-            raise ActionTokenError("this pi0-FAST has no codec yet; fit one to its actions: config.fitted(chunks)")
-        codec = FastCodec(tokenizer=Tokenizer.from_str(self.fast), scale=self.scale, lowest=self.lowest)
-        if codec.size + self.kept > self.vocabulary:
-            raise ActionTokenError(f"{codec.size} FAST tokens do not fit into a vocabulary of {self.vocabulary}")
-        return codec
+        return restored(self.fast, self.scale, self.lowest, self.vocabulary - self.kept)
 
     def for_robots(self, robots: Robots) -> Self:
         """The same, for these robots; it does not tell them apart."""
@@ -104,9 +95,8 @@ class Pi0FastConfig(PaliGemmaConfig):
 
     def prepared(self, chunks: NDArray[np.floating]) -> Self:
         """The same with a codec for such chunks, which can spell any within the limit."""
-        far = np.full(chunks.shape[1:], _LIMIT)
         room = self.vocabulary - self.kept - max(self.opening + self.closing) - 1
-        return self.fitted([*chunks.clip(-_LIMIT, _LIMIT), far, -far], min(1024, room))
+        return self.with_codec(codec_for(chunks, min(1024, room), self.scale))
 
     def build(self) -> "Pi0Fast":
         """Make the policy with fresh weights."""
@@ -115,7 +105,7 @@ class Pi0FastConfig(PaliGemmaConfig):
     def fake_targets(self, batch: int) -> Targets:
         """Random targets of the right shapes."""
         action = (batch, self.horizon, self.action_dim)
-        return Targets(actions=torch.randn(action).clamp(-_LIMIT, _LIMIT), weight=torch.ones(action))
+        return Targets(actions=torch.randn(action).clamp(-LIMIT, LIMIT), weight=torch.ones(action))
 
 
 class Pi0Fast(System):
@@ -126,7 +116,7 @@ class Pi0Fast(System):
         self.config = c = config
         self.vlm = PaliGemma(c, numbers=bool(c.text_width))
         self.spoken = None if c.tied else nn.Linear(c.width, c.vocabulary, bias=False)
-        self.codec = c.codec() if c.fast else None
+        self.fast = self._words() if c.fast else None
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss, the cross entropy of a token, and its parts."""
@@ -139,30 +129,21 @@ class Pi0Fast(System):
 
     def sentences(self, targets: Targets) -> tuple[Tensor, Tensor]:
         """(B, L) ids of the chunks with what stands before and after, and which of them (B, L) are to be learned."""
-        c, device = self.config, targets.actions.device
-        # What a robot lacks stands still.
-        has = targets.weight.amax(1, keepdim=True) > 0
-        actions = torch.where(has, targets.actions, 0.0).clamp(-_LIMIT, _LIMIT)
-        said = self._codec().encode(actions.cpu().numpy())
-        rows = [[*c.opening, *mirrored(torch.tensor(row), self._last).tolist(), *c.closing] for row in said]
-        ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
-        lengths = torch.tensor([len(row) for row in rows])
-        real = torch.arange(ids.shape[1]) < lengths[:, None]
-        return ids.to(device), real.to(device) & has.any(-1)
+        return self._fast().sentences(targets)
 
     @torch.inference_mode()
     def sample(self, inputs: Inputs) -> Tensor:
         """(B, H, A) normalised actions: the best token that is part of a chunk, again and again."""
-        c, codec, device = self.config, self._codec(), inputs.state.device
-        spelling = Spelling(codec, c.horizon * c.action_dim, len(inputs.state), device)
-        ours = mirrored(torch.arange(codec.size, device=device), self._last)
+        c, fast, device = self.config, self._fast(), inputs.state.device
+        spelling = Spelling(fast.codec, c.horizon * c.action_dim, len(inputs.state), device)
+        ours = fast.ids(torch.arange(fast.codec.size, device=device))
 
         def choose(scores: Tensor) -> Tensor | None:
             best = spelling.choose(scores[:, ours])
             return None if spelling.done else ours[best]
 
         talk(self.vlm, *hear(self.vlm, self._row(c.opening, inputs), self.vlm(inputs)), self.scores, choose)
-        return torch.from_numpy(codec.decode(spelling.ids(), c.horizon, c.action_dim)).float().to(device)
+        return torch.from_numpy(fast.codec.decode(spelling.ids(), c.horizon, c.action_dim)).float().to(device)
 
     @torch.inference_mode()
     def say(self, inputs: Inputs, limit: int, *, as_published: bool = False) -> Tensor:
@@ -196,10 +177,9 @@ class Pi0Fast(System):
         """How likely each word comes next."""
         return self.vlm.score(features) if self.spoken is None else self.spoken(features)
 
-    def _codec(self) -> FastCodec:
-        return self.config.codec() if self.codec is None else self.codec
+    def _fast(self) -> FastWords:
+        return self._words() if self.fast is None else self.fast
 
-    @property
-    def _last(self) -> int:
-        """The id that stands for FAST's 0; its others count down from there."""
-        return self.config.vocabulary - 1 - self.config.kept
+    def _words(self) -> FastWords:
+        c = self.config
+        return FastWords(c.codec(), c.vocabulary - 1 - c.kept, c.opening, c.closing)

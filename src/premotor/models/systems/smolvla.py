@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, Targets
-from premotor.models.contract import Robots, System
+from premotor.models.contract import FlowSystem, Robots
 from premotor.models.fusion.decoder import DecoderConfig
 from premotor.models.fusion.interleaved import InterleavedDecoder
 from premotor.models.heads.flow import Flow, padded, time_features
@@ -99,7 +99,7 @@ class SmolVlaConfig(SmolVlmConfig):
         return Targets(actions=torch.randn(action), weight=torch.ones(action))
 
 
-class SmolVla(System):
+class SmolVla(FlowSystem):
     """See the module. `loss` trains, `sample` acts."""
 
     def __init__(self, config: SmolVlaConfig) -> None:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from premotor.core.errors import WeightsError
-from premotor.models.systems.pi0 import Pi0, Pi0Config, Pi05Config
+from premotor.models.systems.pi0 import Pi0, Pi0Config
+from premotor.models.systems.pi05 import Pi05Config
 from premotor.models.weights.huggingface import decoder_name, shape
 from premotor.models.weights.paligemma import SPOKEN, lerobot_folder, tidy, vlm_name, vlm_sizes
 from premotor.models.weights.table import Entry, fill
