@@ -17,7 +17,7 @@ from premotor.evaluation.results import EpisodeResult, Journal, Session
 from premotor.evaluation.summary import Comparison, Summary, compare, summarise
 from premotor.sim.tabletop.episode import Split
 
-__all__ = ["BASELINES", "Evaluation", "Progress", "evaluate"]
+__all__ = ["BASELINES", "Evaluation", "Progress", "evaluate", "play"]
 
 BASELINES = ("expert", "hold", "blind", "deaf")
 """Baselines by short name; blind and deaf are of the policy that is evaluated."""
@@ -75,8 +75,8 @@ def evaluate(
     if many < 1:
         raise EvaluationError(f"{many} workers cannot run anything; use at least 1, or leave it out for one a core")
     tell = progress or _silent
-    summary, results = _run(subject, protocol, out, many, tell)
-    found = tuple(_run(other, smaller, out, many, tell)[0] for other in others)
+    summary, results = play(subject, protocol, out, many, tell)
+    found = tuple(play(other, smaller, out, many, tell)[0] for other in others)
     part = summary.only(smaller.splits)
     report = Report(
         summary=summary,
@@ -92,10 +92,18 @@ def evaluate(
     return Evaluation(summary=summary, baselines=found, comparisons=report.comparisons, report=written, page=page)
 
 
-def _run(
-    choice: Choice, protocol: Protocol, out: Path, workers: int, tell: Callable[[Progress], None]
+def play(
+    choice: Choice,
+    protocol: Protocol,
+    out: Path,
+    workers: int,
+    tell: Callable[[Progress], None],
+    jobs: Sequence[Job] | None = None,
 ) -> tuple[Summary, list[EpisodeResult]]:
-    """Run the episodes that the journal does not hold yet, and add all up."""
+    """Run the episodes that the journal under `out` does not hold yet, and add up all that it then holds.
+
+    jobs: those of the protocol's episodes to run now; all when None.
+    """
     session = Session(
         protocol_hash=protocol.hash,
         policy=choice.text,
@@ -107,7 +115,7 @@ def _run(
     start = time.monotonic()
     with Journal(path, session) as journal:
         results = {result.job: result for result in journal.results}
-        jobs = protocol.jobs()
+        wanted = protocol.jobs() if jobs is None else jobs
 
         def count(result: EpisodeResult | None) -> None:
             successes = sum(found.success for found in results.values())
@@ -116,7 +124,7 @@ def _run(
                 Progress(
                     label=choice.label,
                     done=len(results),
-                    total=len(jobs),
+                    total=len(wanted),
                     successes=successes,
                     errors=errors,
                     result=result,
@@ -130,7 +138,7 @@ def _run(
 
         count(None)
         setup = LaneSetup(choice=choice, replan_every=protocol.replan_every)
-        run_jobs([job for job in jobs if job not in results], setup, workers=workers, done=keep)
+        run_jobs([job for job in wanted if job not in results], setup, workers=workers, done=keep)
         revisions = [old.revision for old in journal.sessions] + [session.revision]
     summary = summarise(
         results.values(),
