@@ -70,6 +70,14 @@ REFUSED = {
     "unknown protocol": (("eval", "--protocol", "x"), "quick"),
     "unknown split": (("eval", "--policy", "expert", "--splits", "rain"), "rain"),
     "unknown policy": (("eval", "--policy", "expert", "--against", "nobody"), "nobody"),
+    "a race with nobody": (("eval", "--policy", "expert", "--until-clear"), "--against"),
+    "an impossible margin": (
+        ("eval", "--policy", "expert", "--against", "hold", "--until-clear", "--margin", "5"),
+        "margin = 5.0",
+    ),
+    "equal rates": (("power", "--rates", "0.8", "0.8"), "no number of episodes"),
+    "three rates": (("power", "--rates", "0.8", "0.7", "0.6"), "one or two rates"),
+    "nothing to rank": (("rank", "nowhere.json"), "does not exist"),
     "no folder": (("info", "nowhere"), "does not exist"),
 }
 

@@ -133,3 +133,35 @@ def test_eval_compares_two_policies_on_the_same_episodes(premotor: Run, tmp_path
     assert "expert and hold" in " ".join(said.stdout.split())
     assert (tmp_path / "ev" / "eval.json").exists()
     assert (tmp_path / "ev" / "eval-against.html").exists()
+
+
+def test_the_planner_says_how_many_episodes(premotor: Run) -> None:
+    said = premotor("power", "--rates", "0.9", "0.7")
+    assert said.returncode == 0, said.stderr
+    assert "71 common episodes tell 90.0% from 70.0% with probability 80%" in said.stdout
+    more = premotor("power", "--rates", "0.9", "0.7", "--pairs", "10")
+    assert int(more.stdout.split()[0]) > 71
+    assert "measure 85.0% to within 2 points" in premotor("power", "--rates", "0.85").stdout
+
+
+def test_a_race_stops_early_and_two_results_are_ranked(premotor: Run, tmp_path: Path) -> None:
+    common = ("--robots", "panda", "--families", "open_drawer", "push_to", "--workers", "1")
+    said = premotor(
+        "eval", "--policy", "expert", "--against", "hold", "--until-clear", "--episodes", "12", *common, "--out", "o"
+    )
+    assert said.returncode == 0, said.stderr
+    assert "expert is better than hold" in " ".join(said.stdout.split())
+    race = json.loads((tmp_path / "o" / "eval.json").read_text())
+    assert race["verdict"] == "a"
+    assert race["planned_pairs"] == 24
+    assert race["n"] < 16
+    assert race["episodes_saved"] == 16
+    assert race["p"] < 0.05
+    # What was run is kept, and is not run again.
+    for policy in ("expert", "hold"):
+        words = ("eval", "--policy", policy, "--episodes", "12", "--films", "0", "--name", policy, "--out", "o")
+        assert premotor(*words, *common).returncode == 0
+    ranked = premotor("rank", "o/hold.json", "o/expert.json")
+    assert ranked.returncode == 0, ranked.stderr
+    lines = [line.split() for line in ranked.stdout.splitlines() if "hold" in line or "expert" in line]
+    assert [line[:2] for line in lines[:2]] == [["1", "expert"], ["2", "hold"]]

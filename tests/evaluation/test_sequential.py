@@ -1,4 +1,4 @@
-"""Evidence that may be looked at at any time: fair under its claim, exact in small cases, and quick when it is clear."""
+"""Evidence that may be looked at after every episode: fair under its claim, and quick when things are clear."""
 
 import itertools
 import math
@@ -67,10 +67,12 @@ def test_a_real_difference_is_found_earlier_than_the_end() -> None:
     assert np.median(lengths) < 200
 
 
-@pytest.mark.parametrize(("name", "value"), [("level", 0.0), ("level", 1.0), ("margin", -0.1)])
-def test_levels_and_margins_outside_their_range_are_refused(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} = .* between 0 and 1"):
-        Race(**{name: value})
+def test_levels_and_margins_outside_their_range_are_refused() -> None:
+    for level in (0.0, 1.0):
+        with pytest.raises(ValueError, match="level = "):
+            Race(level=level)
+    with pytest.raises(ValueError, match="margin = "):
+        Race(margin=-0.1)
 
 
 def test_the_sentence_says_who_and_what_was_saved() -> None:

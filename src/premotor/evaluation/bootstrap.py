@@ -19,22 +19,23 @@ Counts = Sequence[tuple[int, int]]
 
 
 def over_tasks(counts: Counts, *, level: float = 0.05, seed: int = 0) -> Interval:
-    """Mean success with an interval for tasks like these; counts: (successes, n) of each task, every task weighs the same.
+    """Mean success with an interval for tasks like these.
 
-    Tasks without episodes are left out. Where every task was solved always, or never, nothing varies and the interval
-    has no width: `mean_of_rates` then says what the episodes allow. Raises ValueError when counts are impossible.
+    counts: (successes, n) of each task; every task weighs the same, those without episodes are left out. Where every
+    task was solved always, or never, nothing varies and the interval has no width: `mean_of_rates` then says what the
+    episodes allow. Raises ValueError when counts are impossible.
     """
-    for successes, n in counts:
-        if not 0 <= successes <= n:
-            raise ValueError(f"{successes} successes of {n} trials; counts must satisfy 0 <= successes <= n")
+    for good, trials in counts:
+        if not 0 <= good <= trials:
+            raise ValueError(f"{good} successes of {trials} trials; counts must satisfy 0 <= successes <= n")
     known = np.array([pair for pair in counts if pair[1] > 0], np.int64).reshape(-1, 2)
     if not len(known):
         return Interval(rate=float("nan"), low=0.0, high=1.0, n=0)
-    successes, n = known.T
+    k, n = known[:, 0], known[:, 1]
     rng = np.random.default_rng(seed)
     tasks = rng.integers(len(n), size=(_DRAWS, len(n)))
-    means = (rng.binomial(n[tasks], (successes / n)[tasks]) / n[tasks]).mean(axis=1)
-    return _interval(float((successes / n).mean()), means, level, int(n.sum()))
+    means = (rng.binomial(n[tasks], (k / n)[tasks]) / n[tasks]).mean(axis=1)
+    return _interval(float((k / n).mean()), means, level, int(n.sum()))
 
 
 def over_tasks_difference(tasks: Sequence[tuple[int, int, int]], *, level: float = 0.05, seed: int = 0) -> Interval:
@@ -43,19 +44,20 @@ def over_tasks_difference(tasks: Sequence[tuple[int, int, int]], *, level: float
     tasks: (only A solved it, only B solved it, n) of each task, every task weighs the same. When 0 is outside, the
     policies differ. Raises ValueError when counts are impossible, or when no task has episodes.
     """
-    for only_a, only_b, n in tasks:
-        if min(only_a, only_b) < 0 or only_a + only_b > n:
-            raise ValueError(f"{only_a} and {only_b} one-sided successes of {n} episodes; their sum must be 0 to n")
+    for only_a, only_b, episodes in tasks:
+        if min(only_a, only_b) < 0 or only_a + only_b > episodes:
+            told = f"{only_a} and {only_b} one-sided successes of {episodes} episodes"
+            raise ValueError(f"{told}; their sum must be at least 0 and at most {episodes}")
     known = np.array([task for task in tasks if task[2] > 0], np.int64).reshape(-1, 3)
     if not len(known):
         raise ValueError("no task has an episode that both policies ran; run both on the same protocol")
-    only_a, only_b, n = known.T
-    shares = np.stack([only_a / n, only_b / n, 1 - (only_a + only_b) / n], axis=-1)
+    one_sided, n = known[:, :2], known[:, 2]
+    shares = np.column_stack([one_sided / n[:, None], 1 - one_sided.sum(axis=1) / n])
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(n), size=(_DRAWS, len(n)))
     counts = rng.multinomial(n[drawn], shares[drawn])
     means = ((counts[..., 0] - counts[..., 1]) / n[drawn]).mean(axis=1)
-    return _interval(float(((only_a - only_b) / n).mean()), means, level, int(n.sum()))
+    return _interval(float(((known[:, 0] - known[:, 1]) / n).mean()), means, level, int(n.sum()))
 
 
 def _interval(value: float, means: NDArray[np.float64], level: float, n: int) -> Interval:

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from premotor.core.errors import EvaluationError
-from premotor.evaluation.lanes import Done, LaneSetup
+from premotor.evaluation.lanes import Done, LaneSetup, Setup
 from premotor.evaluation.machine import machine, revision
+from premotor.evaluation.metaworld import MetaWorldProtocol
+from premotor.evaluation.metaworld_lane import MetaWorldSetup
 from premotor.evaluation.page import write_page
 from premotor.evaluation.policies import Choice, chosen
 from premotor.evaluation.pool import default_workers, run_jobs
-from premotor.evaluation.protocol import Job, Protocol
+from premotor.evaluation.protocol import Job
 from premotor.evaluation.report import Filmed, Report, write_json
 from premotor.evaluation.results import EpisodeResult, Journal, Session
+from premotor.evaluation.suites import AnyProtocol, narrowed
 from premotor.evaluation.summary import Comparison, Summary, compare, summarise
-from premotor.sim.tabletop.episode import Split
 
 __all__ = ["BASELINES", "Evaluation", "Progress", "evaluate", "play"]
 
@@ -48,12 +50,12 @@ class Evaluation:
 
 def evaluate(
     policy: str,
-    protocol: Protocol,
+    protocol: AnyProtocol,
     out: Path,
     *,
     workers: int | None = None,
     baselines: Sequence[str] = (),
-    baseline_splits: Sequence[Split] = ("layout",),
+    baseline_splits: Sequence[str] = ("layout",),
     films: tuple[int, int] = (12, 4),
     name: str = "eval",
     command: str = "premotor eval",
@@ -94,7 +96,7 @@ def evaluate(
 
 def play(
     choice: Choice,
-    protocol: Protocol,
+    protocol: AnyProtocol,
     out: Path,
     workers: int,
     tell: Callable[[Progress], None],
@@ -137,7 +139,7 @@ def play(
             count(done.result)
 
         count(None)
-        setup = LaneSetup(choice=choice, replan_every=protocol.replan_every)
+        setup = _setup(choice, protocol, film=False)
         run_jobs([job for job in wanted if job not in results], setup, workers=workers, done=keep)
         revisions = [old.revision for old in journal.sessions] + [session.revision]
     summary = summarise(
@@ -154,7 +156,7 @@ def play(
 
 
 def _film(
-    choice: Choice, protocol: Protocol, wanted: list[EpisodeResult], workers: int, tell: Callable[[Progress], None]
+    choice: Choice, protocol: AnyProtocol, wanted: list[EpisodeResult], workers: int, tell: Callable[[Progress], None]
 ) -> tuple[Filmed, ...]:
     """Run some episodes once more with both cameras on all the time."""
     before = {result.job: result for result in wanted}
@@ -165,7 +167,7 @@ def _film(
         taken[old.job] = Filmed(result=old, mp4=done.film, same=done.result.actions == old.actions)
         tell(Progress(label="films", done=len(taken), total=len(before), successes=0, errors=0, result=None))
 
-    setup = LaneSetup(choice=choice, replan_every=protocol.replan_every, film=True)
+    setup = _setup(choice, protocol, film=True)
     run_jobs(list(before), setup, workers=workers, done=keep)
     return tuple(taken[job] for job in before if taken[job].mp4)
 
@@ -187,9 +189,15 @@ def _worth_a_film(results: Sequence[EpisodeResult], failures: int, successes: in
     return picked
 
 
-def _smaller(protocol: Protocol, splits: Sequence[Split]) -> Protocol:
-    wanted = tuple(split for split in protocol.splits if split in splits) or protocol.splits[:1]
-    return protocol.on(wanted)
+def _setup(choice: Choice, protocol: AnyProtocol, *, film: bool) -> Setup:
+    if isinstance(protocol, MetaWorldProtocol):
+        return MetaWorldSetup(choice=choice, protocol=protocol, film=film)
+    return LaneSetup(choice=choice, replan_every=protocol.replan_every, film=film)
+
+
+def _smaller(protocol: AnyProtocol, splits: Sequence[str]) -> AnyProtocol:
+    wanted = [split for split in protocol.splits if split in splits] or list(protocol.splits[:1])
+    return narrowed(protocol, wanted)
 
 
 def _spelled(baseline: str, subject: Choice) -> str:

@@ -10,9 +10,9 @@ from premotor.core.errors import EvaluationError
 from premotor.evaluation.evaluate import Progress, play
 from premotor.evaluation.policies import chosen
 from premotor.evaluation.pool import default_workers
-from premotor.evaluation.protocol import Protocol
 from premotor.evaluation.report import replace_text
 from premotor.evaluation.sequential import Race, race_sentence
+from premotor.evaluation.suites import AnyProtocol
 from premotor.evaluation.summary import Summary
 
 __all__ = ["Raced", "race"]
@@ -37,7 +37,7 @@ class Raced:
 def race(
     a: str,
     b: str,
-    protocol: Protocol,
+    protocol: AnyProtocol,
     out: Path,
     *,
     workers: int | None = None,
@@ -94,7 +94,9 @@ def _write(raced: Raced, command: str) -> None:
         "command": command,
         "protocol": raced.a.protocol.to_json(),
         "protocol_hash": raced.a.protocol.hash,
-        "policies": [{"policy": s.policy, "digest": s.policy_digest, "revisions": s.revisions} for s in (raced.a, raced.b)],
+        "policies": [
+            {"policy": s.policy, "digest": s.policy_digest, "revisions": s.revisions} for s in (raced.a, raced.b)
+        ],
         "machine": dict(raced.a.machine),
         "verdict": raced.race.verdict,
         "level": raced.race.level,

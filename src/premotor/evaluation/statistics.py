@@ -19,6 +19,7 @@ __all__ = [
     "clopper_pearson",
     "log_choose",
     "mcnemar",
+    "mean_of_intervals",
     "mean_of_rates",
     "paired",
     "paired_sentence",
@@ -111,7 +112,11 @@ def mean_of_rates(counts: Sequence[tuple[int, int]]) -> Interval:
     The groups' Wilson bounds are squared and added, so a group with 0 or n successes still adds its uncertainty.
     Groups without trials are left out. With one group this is `wilson`.
     """
-    parts = [wilson(successes, n) for successes, n in counts if n > 0]
+    return mean_of_intervals([wilson(successes, n) for successes, n in counts if n > 0])
+
+
+def mean_of_intervals(parts: Sequence[Interval]) -> Interval:
+    """Plain mean of rates that were measured apart, with the interval that theirs give, squared and added."""
     if not parts:
         return wilson(0, 0)
     share = 1 / len(parts)

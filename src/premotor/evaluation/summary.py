@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from premotor.core.errors import EvaluationError
-from premotor.evaluation.protocol import Cell, Protocol, differences
+from premotor.evaluation.protocol import Cell, differences
 from premotor.evaluation.results import EpisodeResult
-from premotor.evaluation.statistics import Interval, Paired, mean_of_rates, paired, paired_sentence, wilson
-from premotor.sim.tabletop.episode import Family, Split
+from premotor.evaluation.statistics import (
+    Interval,
+    Paired,
+    mean_of_intervals,
+    mean_of_rates,
+    paired,
+    paired_sentence,
+    wilson,
+)
+from premotor.evaluation.suites import AnyProtocol, from_json, narrowed
 
 __all__ = ["ERROR", "FAILED", "NOT_RUN", "SOLVED", "CellResult", "Comparison", "Summary", "compare", "summarise"]
 
@@ -75,7 +83,7 @@ class Summary:
     changed between two stretches. elapsed_s: real time of the last stretch; episodes_s: of all episodes together.
     """
 
-    protocol: Protocol
+    protocol: AnyProtocol
     label: str
     policy: str
     policy_digest: str
@@ -96,23 +104,26 @@ class Summary:
         return sum(cell.outcomes.count(ERROR) for cell in self.cells)
 
     def choose(
-        self, *, embodiment: str | None = None, family: Family | None = None, split: Split | None = None
+        self, *, embodiment: str | None = None, family: str | None = None, split: str | None = None
     ) -> list[CellResult]:
         """The cells that match; None matches all."""
         wanted = (embodiment, family, split)
         keys = ((c, (c.cell.embodiment, c.cell.family, c.cell.split)) for c in self.cells)
         return [c for c, key in keys if all(w is None or w == k for w, k in zip(wanted, key, strict=True))]
 
-    def mean(
-        self, *, embodiment: str | None = None, family: Family | None = None, split: Split | None = None
-    ) -> Interval:
+    def mean(self, *, embodiment: str | None = None, family: str | None = None, split: str | None = None) -> Interval:
         """Mean success over the cells that match, each with the same weight, with its 95 % interval."""
         cells = self.choose(embodiment=embodiment, family=family, split=split)
         return mean_of_rates([(cell.successes, cell.n) for cell in cells])
 
-    def only(self, splits: Sequence[Split]) -> "Summary":
+    def mean_of_splits(self) -> Interval:
+        """Mean over splits of the mean over cells; over the tiers of Meta-World it is what papers print."""
+        means = [self.mean(split=split) for split in self.protocol.splits]
+        return mean_of_intervals([mean for mean in means if mean.n])
+
+    def only(self, splits: Sequence[str]) -> "Summary":
         """The part of it in these splits, which is the result of the smaller protocol."""
-        protocol = self.protocol.on(tuple(split for split in self.protocol.splits if split in splits))
+        protocol = narrowed(self.protocol, splits)
         return dataclasses.replace(
             self, protocol=protocol, cells=tuple(c for c in self.cells if c.cell.split in splits)
         )
@@ -129,6 +140,8 @@ class Summary:
             for arm in (None, *self.protocol.embodiments)
             if self.mean(split=split, embodiment=arm).n
         ]
+        data["mean_of_cells"] = dataclasses.asdict(self.mean())
+        data["mean_of_splits"] = dataclasses.asdict(self.mean_of_splits())
         data["complete"], data["errors"] = self.complete, self.errors
         data["cells"] = [cell.to_json() for cell in self.cells]
         return data
@@ -141,7 +154,7 @@ class Summary:
             values["cells"] = tuple(CellResult.from_json(cell) for cell in data["cells"])
         except (KeyError, TypeError) as damage:
             raise EvaluationError(f"not an evaluation's summary ({damage!r}); run the evaluation again") from damage
-        values["protocol"] = Protocol.from_json(data["protocol"])
+        values["protocol"] = from_json(data["protocol"])
         return cls(**values | {"revisions": tuple(data["revisions"])})
 
 
@@ -151,12 +164,12 @@ class Comparison:
 
     result: Paired
     sentence: str
-    by_split: Mapping[Split, "Comparison"] = dataclasses.field(default_factory=dict)
+    by_split: Mapping[str, "Comparison"] = dataclasses.field(default_factory=dict)
 
 
 def summarise(
     results: Iterable[EpisodeResult],
-    protocol: Protocol,
+    protocol: AnyProtocol,
     *,
     label: str,
     policy: str,
