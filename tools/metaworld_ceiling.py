@@ -28,7 +28,11 @@ def row(figure: str, found: Interval) -> dict[str, Any]:
 def report(summary: Summary) -> dict[str, Any]:
     """Every task with its exact interval, and what the README quotes: both means, and how many tasks fall short."""
     tasks = [
-        {"task": cell.cell.family, "tier": cell.cell.split, **dataclasses.asdict(clopper_pearson(cell.successes, cell.n))}
+        {
+            "task": cell.cell.family,
+            "tier": cell.cell.split,
+            **dataclasses.asdict(clopper_pearson(cell.successes, cell.n)),
+        }
         for cell in summary.cells
     ]
     short = sorted((task for task in tasks if task["rate"] < 1), key=lambda task: task["rate"])

@@ -72,10 +72,11 @@ def sawyer(view: View, state: State = "proprioception") -> EmbodimentSpec:
 
 def to_native(action: FloatArray) -> FloatArray:
     """(4,) metres and gripper ratio -> metaworld's four numbers in -1..1; beyond the bounds they are clipped."""
-    return np.clip(np.append(action[:3] / REACH, 1 - 2 * action[3]), -1.0, 1.0)
+    native: FloatArray = np.append(action[:3] / REACH, 1 - 2 * action[3])
+    return native.clip(-1.0, 1.0)
 
 
 def from_native(action: FloatArray) -> FloatArray:
     """(4,) metaworld's numbers, clipped to -1..1 -> metres and gripper ratio."""
-    clipped = np.clip(action, -1.0, 1.0)
+    clipped = action.clip(-1.0, 1.0)
     return np.append(clipped[:3] * REACH, (1 - clipped[3]) / 2)

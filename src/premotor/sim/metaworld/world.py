@@ -14,8 +14,10 @@ from premotor.core.types import FloatArray, Image, Observation
 from premotor.sim.metaworld.robot import RATE_HZ, State, View, from_native, sawyer, to_native
 from premotor.sim.metaworld.tasks import Task, task
 
-__all__ = ["VERSION", "MetaWorld", "package"]
+__all__ = ["LIMIT", "VERSION", "MetaWorld", "package"]
 
+LIMIT = 500
+"""Steps after which metaworld itself ends an episode."""
 VERSION = "3.0.0"
 """Of the package metaworld; others have other models, rewards and goals, so results are not comparable."""
 _TICK_NS = round(1e9 / RATE_HZ)
@@ -91,11 +93,13 @@ class MetaWorld:
     def step(self, action: FloatArray) -> None:
         """(4,) act for one control period; `success` then says whether the task is achieved now.
 
-        Raises WorldError after metaworld's own limit of 500 steps, or for numbers that are not finite.
+        Raises WorldError before the first reset, after LIMIT steps, or for numbers that are not finite.
         """
+        if self._env is None:
+            raise WorldError("no episode is on; call reset with a task and a seed first")
         if not np.isfinite(action).all():
             raise WorldError(f"action {action} is not finite; hold instead")
-        if self.steps >= self._env.max_path_length:
+        if self.steps >= LIMIT:
             raise WorldError(f"the episode is over after {self.steps} steps; reset for another one")
         self._seen, _, _, _, info = self._env.step(to_native(action))
         self.steps += 1
