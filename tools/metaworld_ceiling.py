@@ -27,14 +27,10 @@ def row(figure: str, found: Interval) -> dict[str, Any]:
 
 def report(summary: Summary) -> dict[str, Any]:
     """Every task with its exact interval, and what the README quotes: both means, and how many tasks fall short."""
-    tasks = [
-        {
-            "task": cell.cell.family,
-            "tier": cell.cell.split,
-            **dataclasses.asdict(clopper_pearson(cell.successes, cell.n)),
-        }
-        for cell in summary.cells
-    ]
+    tasks = []
+    for cell in summary.cells:
+        found = clopper_pearson(cell.successes, cell.n)
+        tasks.append({"task": cell.cell.family, "tier": cell.cell.split, **dataclasses.asdict(found)})
     short = sorted((task for task in tasks if task["rate"] < 1), key=lambda task: task["rate"])
     return {
         "command": "python tools/metaworld_ceiling.py " + " ".join(sys.argv[1:]),
@@ -50,9 +46,13 @@ def report(summary: Summary) -> dict[str, Any]:
         "summary": [
             row("Meta-World MT50: scripted experts, mean of four tiers", summary.mean_of_splits()),
             row("Meta-World MT50: scripted experts, mean of 50 tasks", summary.mean()),
-            {"figure": "Meta-World MT50: tasks that their expert does not always solve", "value": len(short), "unit": ""},
+            {
+                "figure": "Meta-World MT50: tasks that their expert did not always solve",
+                "value": len(short),
+                "unit": "",
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

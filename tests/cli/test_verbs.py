@@ -165,3 +165,21 @@ def test_a_race_stops_early_and_two_results_are_ranked(premotor: Run, tmp_path: 
     assert ranked.returncode == 0, ranked.stderr
     lines = [line.split() for line in ranked.stdout.splitlines() if "hold" in line or "expert" in line]
     assert [line[:2] for line in lines[:2]] == [["1", "expert"], ["2", "hold"]]
+
+
+def test_demonstrations_of_metaworld_are_recorded_and_gone_on_with(premotor: Run, tmp_path: Path) -> None:
+    pytest.importorskip("metaworld", reason="needs the package metaworld: pip install 'premotor[metaworld]'")
+    words = ("record", "--suite", "metaworld", "--families", "drawer-open-v3", "reach-v3", "--size", "32")
+    for episodes in ("1", "2"):
+        said = premotor(*words, "--episodes", episodes, "--out", "m")
+        assert said.returncode == 0, said.stderr
+    dataset = Dataset(tmp_path / "m")
+    assert dataset.robot == "sawyer"
+    assert [dataset.episode(k).task for k in range(2)] == ["Open a drawer", "Reach a goal position"]
+    first = dataset.episode(0)
+    assert first.images["corner2"].shape[1:] == (32, 32, 3)
+    assert first.actions.shape[1] == first.states.shape[1] == 4
+    assert check(tmp_path / "m") == []
+    said = premotor("record", "--episodes", "3", "--out", "m")
+    assert said.returncode == 2
+    assert "--suite metaworld" in " ".join(said.stderr.split())
