@@ -47,7 +47,7 @@ def report(summary: Summary) -> dict[str, Any]:
             row("Meta-World MT50: scripted experts, mean of four tiers", summary.mean_of_splits()),
             row("Meta-World MT50: scripted experts, mean of 50 tasks", summary.mean()),
             {
-                "figure": "Meta-World MT50: tasks that their expert did not always solve",
+                "figure": "Meta-World MT50: tasks not always solved by their expert",
                 "value": len(short),
                 "unit": "",
             },

@@ -178,7 +178,7 @@ def test_demonstrations_of_metaworld_are_recorded_and_gone_on_with(premotor: Run
     assert [dataset.episode(k).task for k in range(2)] == ["Open a drawer", "Reach a goal position"]
     first = dataset.episode(0)
     assert first.images["corner2"].shape[1:] == (32, 32, 3)
-    assert first.actions.shape[1] == first.states.shape[1] == 4
+    assert first.action.shape[1] == first.state.shape[1] == 4
     assert check(tmp_path / "m") == []
     said = premotor("record", "--episodes", "3", "--out", "m")
     assert said.returncode == 2

@@ -196,7 +196,8 @@ def _setup(choice: Choice, protocol: AnyProtocol, *, film: bool) -> Setup:
 
 
 def _smaller(protocol: AnyProtocol, splits: Sequence[str]) -> AnyProtocol:
-    wanted = [split for split in protocol.splits if split in splits] or list(protocol.splits[:1])
+    here = list(dict.fromkeys(cell.split for cell in protocol.cells()))
+    wanted = [split for split in here if split in splits] or here[:1]
     return narrowed(protocol, wanted)
 
 

@@ -107,11 +107,11 @@ class MetaWorldProtocol:
 
 
 METAWORLD: dict[str, MetaWorldProtocol] = {
-    # As LeRobot 0.6 runs it; its seeds begin at 1000.
+    # As LeRobot 0.6 runs it: seeds begin at 1000, and SmolVLA (arXiv 2506.01844) carries out all fifty rows of a plan.
+    # Goals are of the same distribution here and there, but of equal numbers they are not the same goals.
     "metaworld-lerobot": MetaWorldProtocol(first_seed=1000, replan_every=50),
-    # As Evo-1 (arXiv 2511.04555) and FabriVLA run it: the camera is where metaworld has it and its picture is cropped,
-    # and the policy is told the object's true place. Their goals come from a list of fifty a task, ours from the same
-    # distribution.
+    # As Evo-1 (arXiv 2511.04555) and, but for replan_every, FabriVLA (arXiv 2607.08575) run it: the camera is where
+    # metaworld has it and its picture is cropped, and the policy is told the object's true place.
     "metaworld-evo1": MetaWorldProtocol(
         first_seed=4042,
         replan_every=15,

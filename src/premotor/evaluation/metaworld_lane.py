@@ -144,6 +144,8 @@ class _Lane:
         run, world = self._run, self.world
         if run is None:
             return None
+        if not len(plan.actions):
+            raise EvaluationError("the policy's plan has no row; it must have at least one")
         start = time.perf_counter()
         for row in plan.actions[: run.every]:
             if run.film is not None and world.steps % round(world.spec.rate_hz / _FILM_RATE_HZ) == 0:
@@ -195,4 +197,7 @@ def _done(run: _Run, world: MetaWorld) -> Done:
         wall_s=round(run.wall_s, 4),
         actions=run.actions.hexdigest()[:16],
     )
-    return Done(result=result, film=b"" if run.film is None else run.film.mp4())
+    if run.film is None:
+        return Done(result=result)
+    run.film.add(world.observe(result.instruction).images)
+    return Done(result=result, film=run.film.mp4())

@@ -94,7 +94,7 @@ class Protocol:
 
     def jobs(self) -> list[Job]:
         """All episodes, those that may take longest first, so that no worker is left alone with one at the end."""
-        limits: Mapping[str, int] = {**MAX_STEPS}
+        limits = {str(family): steps for family, steps in MAX_STEPS.items()}
         jobs = [Job(cell=cell, seed=seed) for cell in self.cells() for seed in self.seeds]
         return sorted(jobs, key=lambda job: (-limits[job.cell.family], job))
 

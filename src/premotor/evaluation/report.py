@@ -57,7 +57,11 @@ def write_json(report: Report, out: Path, name: str) -> Path:
     written = out / f"{name}.json"
     found = {
         "comparisons": {
-            label: {"sentence": comparison.sentence, **dataclasses.asdict(comparison.result)}
+            label: {
+                "sentence": comparison.sentence,
+                **dataclasses.asdict(comparison.result),
+                "over_tasks": (found := comparison.over_tasks) and dataclasses.asdict(found),
+            }
             for label, comparison in report.comparisons.items()
         },
         "failed_to_run": [result.to_json() for result in report.errors],

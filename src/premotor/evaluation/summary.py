@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from premotor.core.errors import EvaluationError
+from premotor.evaluation.bootstrap import over_tasks_difference
 from premotor.evaluation.protocol import Cell, differences
 from premotor.evaluation.results import EpisodeResult
 from premotor.evaluation.statistics import (
@@ -160,11 +161,20 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Two policies on the same episodes, in numbers and in a sentence; by_split holds one for each split."""
+    """Two policies on the same episodes, in numbers and in a sentence; by_split holds one for each split.
+
+    tasks: (episodes that only A solved, only B solved, episodes) of each cell with any.
+    """
 
     result: Paired
     sentence: str
+    tasks: tuple[tuple[int, int, int], ...]
     by_split: Mapping[str, "Comparison"] = dataclasses.field(default_factory=dict)
+
+    @property
+    def over_tasks(self) -> Interval | None:
+        """Success of A minus success of B, mean over cells, with an interval for tasks like these; None without any."""
+        return over_tasks_difference(self.tasks) if self.tasks else None
 
 
 def summarise(
@@ -223,14 +233,20 @@ def compare(a: Summary, b: Summary) -> Comparison:
 
 def _compared(a: Sequence[CellResult], b: Sequence[CellResult], names: tuple[str, str]) -> Comparison:
     order = {cell.cell: cell.outcomes for cell in b}
-    letters = [pair for mine in a for pair in zip(mine.outcomes, order[mine.cell], strict=True)]
-    # An error says nothing about a policy, so it must not decide between two.
-    both = [pair for pair in letters if ERROR not in pair and NOT_RUN not in pair]
-    result = paired([(x == SOLVED, y == SOLVED) for x, y in both])
+    tasks, both, left = [], [], 0
+    for mine in a:
+        letters = list(zip(mine.outcomes, order[mine.cell], strict=True))
+        # An error says nothing about a policy, so it must not decide between two.
+        pairs = [(x == SOLVED, y == SOLVED) for x, y in letters if not {ERROR, NOT_RUN} & {x, y}]
+        left += len(letters) - len(pairs)
+        both += pairs
+        if pairs:
+            tasks.append((sum(x and not y for x, y in pairs), sum(y and not x for x, y in pairs), len(pairs)))
+    result = paired(both)
     sentence = paired_sentence(*names, result)
-    if left := len(letters) - len(both):
+    if left:
         sentence += f" {left} episodes that one of them did not finish are left out."
-    return Comparison(result=result, sentence=sentence)
+    return Comparison(result=result, sentence=sentence, tasks=tuple(tasks))
 
 
 def _cell(cell: Cell, runs: Sequence[EpisodeResult | None]) -> CellResult:
