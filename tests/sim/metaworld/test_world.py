@@ -57,16 +57,21 @@ def test_an_episode_does_not_depend_on_what_ran_before(name: str) -> None:
     assert not np.array_equal(first[0], second[0])
 
 
+def achieved(world: MetaWorld) -> bool:
+    """Asked anew each time."""
+    return world.success
+
+
 def test_the_expert_opens_the_drawer_and_standing_still_does_not() -> None:
     pytest.importorskip("metaworld", reason=WITHOUT)
     world = MetaWorld(render=False)
     play(world, "drawer-open-v3", 3, steps=200)
-    assert world.success
+    assert achieved(world)
     world.reset("drawer-open-v3", 3)
-    assert not world.success
+    assert not achieved(world)
     for _ in range(LIMIT):
         world.step(np.array([0.0, 0.0, 0.0, 1.0]))
-    assert not world.success
+    assert not achieved(world)
     with pytest.raises(WorldError, match="over after 500 steps"):
         world.step(np.zeros(4))
     world.reset("drawer-open-v3", 3)
@@ -94,7 +99,8 @@ def test_what_is_seen_is_what_the_protocols_say() -> None:
     world.reset("push-v3", 0)
     seen = world.observe("shove it")
     picture = seen.images["corner2"]
-    assert (seen.instruction, picture.shape, picture.dtype) == ("shove it", (60, 60, 3), np.uint8)
+    assert (seen.instruction, picture.shape) == ("shove it", (60, 60, 3))
+    assert picture.dtype == np.uint8
     assert world.observe().instruction == "Push the puck to a goal"
     assert np.array_equal(picture[::-1, ::-1], world._env.render()), "turned by half a turn"
     assert tuple(world._env.model.camera("corner2").pos) == (0.75, 0.075, 0.7)
