@@ -126,7 +126,7 @@ def play(
                 Progress(
                     label=choice.label,
                     done=len(results),
-                    total=len(wanted),
+                    total=len({*wanted, *results}),
                     successes=successes,
                     errors=errors,
                     result=result,

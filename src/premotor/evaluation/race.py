@@ -65,11 +65,17 @@ def race(
     done = 0
     while True:
         begun, done = done, min(len(jobs), done + block)
-        found = [play(who, protocol, out, many, progress, jobs[:done]) for who in players]
+        found = [play(who, protocol, out, many, progress, jobs[begun:done]) for who in players]
         of_a, of_b = ({result.job: result for result in results} for _, results in found)
         pairs = [(of_a[job], of_b[job]) for job in jobs[begun:done]]
         # An error says nothing about a policy, so it must not decide between two.
-        run.run((x.success, y.success) for x, y in pairs if x.error is None and y.error is None)
+        good = [(x, y) for x, y in pairs if x.error is None and y.error is None]
+        if other := [x.job for x, y in good if x.scene != y.scene]:
+            raise EvaluationError(
+                f"{a} and {b} met other scenes for the same seed in {other[0]}; the tasks were changed since episodes "
+                f"were kept in {out}. Run both again in another folder."
+            )
+        run.run((x.success, y.success) for x, y in good)
         if run.verdict != "open" or done == len(jobs):
             break
     summaries = [summary for summary, _ in found]
