@@ -139,7 +139,7 @@ class Eval:
         out = console()
         out.print(f"\n{raced.sentence}", markup=False)
         out.print(f"  {shown_path(raced.report)}", markup=False, soft_wrap=True)
-        return EXIT_FAILED if raced.a.errors + raced.b.errors else EXIT_OK
+        return EXIT_FAILED if raced.errors else EXIT_OK
 
     def _run(self, policy: str, protocol: "AnyProtocol", baselines: Iterable[str], name: str) -> "Evaluation":
         from premotor.evaluation.evaluate import evaluate

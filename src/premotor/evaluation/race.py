@@ -23,13 +23,15 @@ _LEAST = 16  # episodes a block: starting workers has a price
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Raced:
-    """How a race ended. planned: pairs of episodes in the protocol. saved: episodes that were not run."""
+    """How a race ended. planned: pairs of episodes in the protocol. saved: episodes that were not run.
+    errors: pairs that are left out because an episode could not be finished."""
 
     a: Summary
     b: Summary
     race: Race
     planned: int
     saved: int
+    errors: int
     sentence: str
     report: Path
 
@@ -62,7 +64,7 @@ def race(
     random.Random(protocol.hash).shuffle(jobs)
     block = max(_LEAST, -(-len(jobs) // _BLOCKS))
     many = default_workers() if workers is None else workers
-    done = 0
+    done = errors = 0
     while True:
         begun, done = done, min(len(jobs), done + block)
         found = [play(who, protocol, out, many, progress, jobs[begun:done]) for who in players]
@@ -70,6 +72,7 @@ def race(
         pairs = [(of_a[job], of_b[job]) for job in jobs[begun:done]]
         # An error says nothing about a policy, so it must not decide between two.
         good = [(x, y) for x, y in pairs if x.error is None and y.error is None]
+        errors += len(pairs) - len(good)
         if other := [x.job for x, y in good if x.scene != y.scene]:
             raise EvaluationError(
                 f"{a} and {b} met other scenes for the same seed in {other[0]}; the tasks were changed since episodes "
@@ -88,6 +91,7 @@ def race(
         race=run,
         planned=len(jobs),
         saved=2 * (len(jobs) - done),
+        errors=errors,
         sentence=race_sentence(labels[0], labels[1], run, 2 * (len(jobs) - done)),
         report=out / f"{name}.json",
     )
@@ -110,6 +114,7 @@ def _write(raced: Raced, command: str) -> None:
         "sentence": raced.sentence,
         "planned_pairs": raced.planned,
         "episodes_saved": raced.saved,
+        "pairs_with_errors": raced.errors,
         **asdict(raced.race.result),
     }
     replace_text(raced.report, json.dumps(told, indent=1) + "\n")
