@@ -23,8 +23,11 @@ _LEAST = 16  # episodes a block: starting workers has a price
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Raced:
-    """How a race ended. planned: pairs of episodes in the protocol. saved: episodes that were not run.
-    errors: pairs that are left out because an episode could not be finished."""
+    """How a race ended.
+
+    planned: pairs of episodes in the protocol. saved: episodes that were not run. errors: pairs that are left out
+    because an episode could not be finished.
+    """
 
     a: Summary
     b: Summary
