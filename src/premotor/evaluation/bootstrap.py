@@ -15,10 +15,10 @@ from premotor.evaluation.statistics import Interval
 __all__ = ["over_tasks", "over_tasks_difference"]
 
 _DRAWS = 4000
-Counts = Sequence[tuple[int, int]]
+_Counts = Sequence[tuple[int, int]]
 
 
-def over_tasks(counts: Counts, *, level: float = 0.05, seed: int = 0) -> Interval:
+def over_tasks(counts: _Counts, *, level: float = 0.05, seed: int = 0) -> Interval:
     """Mean success with an interval for tasks like these.
 
     counts: (successes, n) of each task; every task weighs the same, those without episodes are left out. Where every

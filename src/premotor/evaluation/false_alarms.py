@@ -18,7 +18,7 @@ from premotor.evaluation.statistics import mcnemar, paired
 __all__ = ["PEEKING", "TESTS", "Outcomes", "copies", "false_alarms"]
 
 Outcomes = NDArray[np.bool_]
-Test = Callable[[Outcomes], bool]
+_Test = Callable[[Outcomes], bool]
 
 
 def copies(rng: np.random.Generator, many: int, *, tasks: int = 20, episodes: int = 20) -> Outcomes:
@@ -29,7 +29,7 @@ def copies(rng: np.random.Generator, many: int, *, tasks: int = 20, episodes: in
     return np.asarray(rng.random((many, tasks, episodes)) < chances_TE, np.bool_)
 
 
-def false_alarms(test: Test, *, runs: int = 200, seed: int = 0) -> int:
+def false_alarms(test: _Test, *, runs: int = 200, seed: int = 0) -> int:
     """In how many of `runs` trials the test tells copies of one policy apart."""
     rng = np.random.default_rng(seed)
     return sum(test(copies(rng, 5)) for _ in range(runs))
@@ -73,7 +73,7 @@ def _p(a: Outcomes, b: Outcomes) -> float:
     return mcnemar(int((a & ~b).sum()), int((b & ~a).sum()))
 
 
-TESTS: Mapping[str, Test] = {
+TESTS: Mapping[str, _Test] = {
     "exact paired test, two copies": _paired,
     "hierarchical bootstrap, two copies": _over_tasks,
     "sequential test, looked at after every episode, two copies": _sequential,
@@ -81,5 +81,5 @@ TESTS: Mapping[str, Test] = {
 }
 """Every test that is offered; each says whether it tells copies apart."""
 
-PEEKING: Test = _peeking
+PEEKING: _Test = _peeking
 """What is not offered: the exact paired test, looked at every ten episodes until it says "different"."""
