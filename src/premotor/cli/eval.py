@@ -164,6 +164,7 @@ class Eval:
         from rich.progress import Progress as Bars
 
         from premotor.cli.terminal import console
+        from premotor.evaluation.statistics import wilson
 
         columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bars(*columns, TextColumn("{task.fields[success]}"), console=console()) as bars:
@@ -172,7 +173,8 @@ class Eval:
             def told(news: "Progress") -> None:
                 if news.label not in rows:
                     rows[news.label] = bars.add_task(news.label, total=news.total, success="")
-                running = f"{news.successes / news.done:.0%} solved" if news.done and news.label != "films" else ""
+                shown = news.done and news.label != "films"
+                running = f"{_rate(wilson(news.successes, news.done))} solved" if shown else ""
                 bars.update(rows[news.label], completed=news.done, total=news.total, success=running)
 
             try:
