@@ -66,10 +66,23 @@ REFUSED = {
     "unknown option": (("run", "open the drawer", "--fast"), "--fast"),
     "unknown family": (("record", "--families", "pick_up", "juggle"), "juggle"),
     "no episodes": (("record", "--episodes", "0"), "at least 1"),
+    "a suite that does not exist": (("record", "--suite", "libero"), "metaworld"),
+    "a task of no tier": (
+        ("eval", "--policy", "expert", "--protocol", "metaworld-ours", "--families", "juggle"),
+        "'juggle' does not exist",
+    ),
     "unknown recipe": (("train", "--recipe", "cake"), "tiny"),
     "unknown protocol": (("eval", "--protocol", "x"), "quick"),
     "unknown split": (("eval", "--policy", "expert", "--splits", "rain"), "rain"),
     "unknown policy": (("eval", "--policy", "expert", "--against", "nobody"), "nobody"),
+    "a race with nobody": (("eval", "--policy", "expert", "--until-clear"), "--against"),
+    "an impossible margin": (
+        ("eval", "--policy", "expert", "--against", "hold", "--until-clear", "--margin", "5"),
+        "margin = 5.0",
+    ),
+    "equal rates": (("power", "--rates", "0.8", "0.8"), "no number of episodes"),
+    "three rates": (("power", "--rates", "0.8", "0.7", "0.6"), "one or two rates"),
+    "nothing to rank": (("rank", "nowhere.json"), "does not exist"),
     "no folder": (("info", "nowhere"), "does not exist"),
 }
 

@@ -139,3 +139,58 @@ def test_eval_compares_two_policies_on_the_same_episodes(premotor: Run, tmp_path
     assert "expert and hold" in " ".join(said.stdout.split())
     assert (tmp_path / "ev" / "eval.json").exists()
     assert (tmp_path / "ev" / "eval-against.html").exists()
+
+
+def test_the_planner_says_how_many_episodes(premotor: Run) -> None:
+    said = premotor("power", "--rates", "0.9", "0.7")
+    assert said.returncode == 0, said.stderr
+    assert "71 common episodes tell 90.0% from 70.0% with probability 80%" in said.stdout
+    more = premotor("power", "--rates", "0.9", "0.7", "--pairs", "10")
+    assert int(more.stdout.split()[0]) > 71
+    assert "measure 85.0% to within 2 points" in premotor("power", "--rates", "0.85").stdout
+
+
+def test_a_race_stops_early(premotor: Run, tmp_path: Path) -> None:
+    common = ("--robots", "panda", "--families", "open_drawer", "--episodes", "20", "--workers", "1", "--out", "o")
+    said = premotor("eval", "--policy", "expert", "--against", "hold", "--until-clear", *common)
+    assert said.returncode == 0, said.stderr
+    assert "expert is better than hold" in " ".join(said.stdout.split())
+    race = json.loads((tmp_path / "o" / "eval.json").read_text())
+    assert race["verdict"] == "a"
+    assert race["planned_pairs"] == 20
+    assert race["n"] < 16
+    assert race["episodes_saved"] == 8
+    assert race["p"] < 0.05
+
+
+def test_results_are_ranked(premotor: Run, tmp_path: Path) -> None:
+    results = Path(__file__).parents[2] / "results"
+    for name in ("splits_expert", "splits_hold", "splits_blind"):
+        (tmp_path / f"{name}.json").write_bytes((results / f"{name}.json").read_bytes())
+    ranked = premotor("rank", "splits_hold.json", "splits_expert.json", "splits_blind.json")
+    assert ranked.returncode == 0, ranked.stderr
+    lines = [line.split() for line in ranked.stdout.splitlines()[1:4]]
+    assert lines[0][:2] == ["1", "expert"]
+    # Neither the blindfolded nor the one that stands still solves anything.
+    assert [line[:3] for line in lines[1:]] == [["2", "to", "3"]] * 2
+    refused = premotor("rank", "splits_hold.json", str(results / "layout.json"))
+    assert refused.returncode == 2
+    assert "ran different protocols" in " ".join(refused.stderr.split())
+
+
+def test_demonstrations_of_metaworld_are_recorded_and_gone_on_with(premotor: Run, tmp_path: Path) -> None:
+    pytest.importorskip("metaworld", reason="needs the package metaworld: pip install 'premotor[metaworld]'")
+    words = ("record", "--suite", "metaworld", "--families", "drawer-open-v3", "reach-v3", "--size", "32")
+    for episodes in ("1", "2"):
+        said = premotor(*words, "--episodes", episodes, "--out", "m")
+        assert said.returncode == 0, said.stderr
+    dataset = Dataset(tmp_path / "m")
+    assert dataset.robot == "sawyer"
+    assert [dataset.episode(k).task for k in range(2)] == ["Open a drawer", "Reach a goal position"]
+    first = dataset.episode(0)
+    assert first.images["corner2"].shape[1:] == (32, 32, 3)
+    assert first.action.shape[1] == first.state.shape[1] == 4
+    assert check(tmp_path / "m") == []
+    said = premotor("record", "--episodes", "3", "--out", "m")
+    assert said.returncode == 2
+    assert "--suite metaworld" in " ".join(said.stderr.split())

@@ -54,7 +54,7 @@ def test_disturbed_splits_skip_families_that_have_no_disturbance() -> None:
 def test_jobs_hold_every_seed_once_and_the_longest_first() -> None:
     jobs = SMALL.jobs()
     assert len(jobs) == len(set(jobs)) == 2 * 2 * 3
-    limits = [MAX_STEPS[job.cell.family] for job in jobs]
+    limits = [MAX_STEPS[job.cell.family] for job in jobs]  # type: ignore[index]
     assert limits == sorted(limits, reverse=True)
     assert {job.seed for job in jobs} == {0, 1, 2}
 

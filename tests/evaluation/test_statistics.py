@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from premotor.evaluation.statistics import Paired, mcnemar, mean_of_rates, paired, paired_sentence, wilson
+from premotor.evaluation.statistics import (
+    Paired,
+    clopper_pearson,
+    mcnemar,
+    mean_of_rates,
+    paired,
+    paired_sentence,
+    wilson,
+)
 
 
 @st.composite
@@ -32,6 +40,32 @@ def test_wilson_equals_scipy_and_holds_the_rate(pair: tuple[int, int]) -> None:
     assert got.low == pytest.approx(other.low, abs=1e-9)
     assert got.high == pytest.approx(other.high, abs=1e-9)
     assert 0 <= got.low <= got.rate <= got.high <= 1
+
+
+@given(counts(), st.sampled_from([0.05, 0.01]))
+def test_clopper_and_pearson_equal_scipy_and_are_never_narrower_than_their_level(
+    pair: tuple[int, int], level: float
+) -> None:
+    got = clopper_pearson(*pair, level=level)
+    other = stats.binomtest(*pair).proportion_ci(confidence_level=1 - level, method="exact")
+    assert got.low == pytest.approx(other.low, abs=1e-9)
+    assert got.high == pytest.approx(other.high, abs=1e-9)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.5, 0.93])
+def test_clopper_and_pearson_cover_every_rate(rate: float) -> None:
+    n = 30
+    found = [clopper_pearson(k, n) for k in range(n + 1)]
+    covered = sum(stats.binom.pmf(k, n, rate) for k in range(n + 1) if found[k].low <= rate <= found[k].high)
+    assert covered >= 0.95
+
+
+def test_clopper_and_pearson_stand_large_and_refuse_bad_counts() -> None:
+    got = clopper_pearson(9_000, 10_000)
+    assert (got.low, got.high) == pytest.approx(stats.binomtest(9_000, 10_000).proportion_ci(method="exact"), abs=1e-9)
+    assert math.isnan(clopper_pearson(0, 0).rate)
+    with pytest.raises(ValueError, match="counts must"):
+        clopper_pearson(3, 2)
 
 
 def test_wilson_without_trials_knows_nothing_and_bad_counts_raise() -> None:

@@ -123,3 +123,15 @@ def test_other_scenes_for_the_same_seeds_are_refused() -> None:
     changed = [dataclasses.replace(found[0], scene="another"), *found[1:]]
     with pytest.raises(EvaluationError, match="other scenes for the same seeds"):
         compare(summary(found), summary(changed, "b"))
+
+
+def test_a_comparison_also_speaks_of_tasks_like_these() -> None:
+    better = summary(results(lambda job: job.seed < 8), "a")
+    worse = summary(results(lambda job: job.seed < 5), "b")
+    found = compare(better, worse)
+    assert found.tasks == ((3, 0, 10),) * len(better.cells)
+    assert found.over_tasks is not None
+    assert found.over_tasks.rate == pytest.approx(0.3)
+    assert found.over_tasks.low > 0
+    nothing = compare(summary([], "a"), summary([], "b"))
+    assert nothing.over_tasks is None

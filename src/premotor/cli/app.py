@@ -37,6 +37,8 @@ VERBS: dict[str, Verb] = {
     "compare": Verb(
         module="premotor.cli.compare", config="Compare", does="train named systems side by side, on equal terms"
     ),
+    "rank": Verb(module="premotor.cli.rank", config="Rank", does="rank many policies by what was measured"),
+    "power": Verb(module="premotor.cli.power", config="Power", does="say how many episodes are needed"),
     "info": Verb(module="premotor.cli.info", config="Info", does="say what is in a bundle or a dataset"),
 }
 

@@ -1,7 +1,8 @@
 """`premotor eval`: success with intervals, and whether one policy is better than another."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from premotor.cli.app import EXIT_FAILED, EXIT_OK
+from premotor.core.errors import EvaluationError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from premotor.evaluation.evaluate import Evaluation
-    from premotor.evaluation.protocol import Protocol
+    from premotor.evaluation.evaluate import Evaluation, Progress
     from premotor.evaluation.statistics import Interval
+    from premotor.evaluation.suites import AnyProtocol
     from premotor.evaluation.summary import Summary
 
 __all__ = ["Eval"]
@@ -35,8 +37,13 @@ class Eval:
     """Folder of a bundle, "bundle" for the shipped one, expert, hold, blind:FOLDER or deaf:FOLDER."""
     against: Annotated[str | None, tyro.conf.arg(metavar="POLICY", help_behavior_hint="")] = None
     """Another policy to run on the same episodes; says which of the two is better."""
+    until_clear: bool = False
+    """With --against: run both side by side, and stop as soon as it is clear which is better. Makes no page."""
+    margin: Annotated[float | None, tyro.conf.arg(metavar="RATE", help_behavior_hint="")] = None
+    """With --until-clear: also stop when they are surely less than this apart, such as 0.05."""
     protocol: Annotated[str, tyro.conf.arg(metavar="NAME")] = "quick"
-    """quick (5 episodes a family and arm), layout (50), or full (50 in each of eight splits)."""
+    """quick (5 episodes a family and arm), layout (50), full (50 in each of eight splits); or Meta-World's fifty tasks
+    as metaworld-ours, metaworld-lerobot or metaworld-evo1."""
     robots: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ()
     """Only these arms."""
     families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY", help_behavior_hint="")] = ()
@@ -66,6 +73,8 @@ class Eval:
         from premotor.evaluation.summary import compare
 
         protocol = self._protocol()
+        if self.until_clear or self.margin is not None:
+            return self._race(protocol)
         if self.against is not None:
             # Refused now, and not after hours with the first policy.
             chosen(self.against, protocol.embodiments)
@@ -78,6 +87,9 @@ class Eval:
             out.print(_by_split(summary))
             out.print("")
             out.print(_by_family(summary))
+            if len(summary.protocol.splits) > 1:
+                means = _rate(summary.mean_of_splits()), _rate(summary.mean())
+                out.print(f"\nmean of splits {means[0]}, mean of all cells {means[1]}", markup=False)
         for summary in found.baselines:
             mean = summary.mean()
             out.print(f"baseline {summary.label}: {_rate(mean)} of {mean.n}", markup=False)
@@ -94,8 +106,8 @@ class Eval:
             out.print(f"[red]{errors} episodes could not be finished[/]; the page says why")
         return EXIT_FAILED if errors else EXIT_OK
 
-    def _protocol(self) -> "Protocol":
-        from premotor.evaluation.protocol import named
+    def _protocol(self) -> "AnyProtocol":
+        from premotor.evaluation.suites import find
 
         changes: dict[str, Any] = {
             "embodiments": self.robots,
@@ -104,38 +116,69 @@ class Eval:
             "episodes": self.episodes,
             "replan_every": self.replan_every,
         }
-        return replace(
-            named(self.protocol), **{key: value for key, value in changes.items() if value not in ((), None)}
-        )
+        return replace(find(self.protocol), **{key: value for key, value in changes.items() if value not in ((), None)})
 
-    def _run(self, policy: str, protocol: "Protocol", baselines: Iterable[str], name: str) -> "Evaluation":
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    def _race(self, protocol: "AnyProtocol") -> int:
+        from premotor.cli.terminal import console, shown_path
+        from premotor.evaluation.race import race
+
+        if self.against is None or not self.until_clear:
+            raise EvaluationError("--until-clear needs --against POLICY, and --margin needs --until-clear")
+        with self._told() as told:
+            raced = race(
+                self.policy,
+                self.against,
+                protocol,
+                self.out,
+                workers=self.workers,
+                margin=self.margin,
+                name=self.name,
+                command=" ".join(["premotor", *sys.argv[1:]]),
+                progress=told,
+            )
+        out = console()
+        out.print(f"\n{raced.sentence}", markup=False)
+        out.print(f"  {shown_path(raced.report)}", markup=False, soft_wrap=True)
+        return EXIT_FAILED if raced.errors else EXIT_OK
+
+    def _run(self, policy: str, protocol: "AnyProtocol", baselines: Iterable[str], name: str) -> "Evaluation":
+        from premotor.evaluation.evaluate import evaluate
+
+        with self._told() as told:
+            return evaluate(
+                policy,
+                protocol,
+                self.out,
+                workers=self.workers,
+                baselines=tuple(baselines),
+                films=(self.films, -(-self.films // 3)),
+                name=name,
+                command=" ".join(["premotor", *sys.argv[1:]]),
+                progress=told,
+            )
+
+    @contextmanager
+    def _told(self) -> "Iterator[Callable[[Progress], None]]":
+        """A bar for each policy that plays, and what to call after each episode."""
+        from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
 
         from premotor.cli.terminal import console
-        from premotor.evaluation import evaluate as room
+        from premotor.evaluation.statistics import wilson
 
         columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, TextColumn("{task.fields[success]}"), console=console()) as bars:
+        with Bars(*columns, TextColumn("{task.fields[success]}"), console=console()) as bars:
             rows: dict[str, TaskID] = {}
 
-            def told(news: room.Progress) -> None:
+            def told(news: "Progress") -> None:
                 if news.label not in rows:
                     rows[news.label] = bars.add_task(news.label, total=news.total, success="")
-                running = f"{news.successes / news.done:.0%} solved" if news.done and news.label != "films" else ""
+                shown = news.done and news.label != "films"
+                running = f"{_rate(wilson(news.successes, news.done))} solved" if shown else ""
                 bars.update(rows[news.label], completed=news.done, total=news.total, success=running)
 
             try:
-                return room.evaluate(
-                    policy,
-                    protocol,
-                    self.out,
-                    workers=self.workers,
-                    baselines=tuple(baselines),
-                    films=(self.films, -(-self.films // 3)),
-                    name=name,
-                    command=" ".join(["premotor", *sys.argv[1:]]),
-                    progress=told,
-                )
+                yield told
             except KeyboardInterrupt:
                 bars.console.print(f"what was finished is kept in {self.out}; the same command goes on", markup=False)
                 raise
@@ -153,15 +196,17 @@ def _by_split(summary: "Summary") -> "Table":
 
 
 def _by_family(summary: "Summary") -> "Table":
-    """Of the first split, which is the one that others are compared with."""
+    """Of the first split, which is the one that others are compared with; of all where each family is in one."""
     from premotor.cli.terminal import table
 
-    arms, split = summary.protocol.embodiments, summary.protocol.splits[0]
+    arms, families = summary.protocol.embodiments, summary.protocol.families
+    only_once = all(len(summary.choose(embodiment=arm, family=family)) <= 1 for arm in arms for family in families)
+    split = None if only_once else summary.protocol.splits[0]
     rows = [
         (family, *(_cell(summary.mean(split=split, embodiment=arm, family=family)) for arm in arms))
-        for family in summary.protocol.families
+        for family in families
     ]
-    return table((f"family ({split})", *arms), rows)
+    return table(("family" if split is None else f"family ({split})", *arms), rows)
 
 
 def _cell(interval: "Interval") -> str:

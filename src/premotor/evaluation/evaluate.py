@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from premotor.core.errors import EvaluationError
-from premotor.evaluation.lanes import Done, LaneSetup
+from premotor.evaluation.lanes import Done, LaneSetup, Setup
 from premotor.evaluation.machine import machine, revision
+from premotor.evaluation.metaworld import MetaWorldProtocol
+from premotor.evaluation.metaworld_lane import MetaWorldSetup
 from premotor.evaluation.page import write_page
 from premotor.evaluation.policies import Choice, chosen
 from premotor.evaluation.pool import default_workers, run_jobs
-from premotor.evaluation.protocol import Job, Protocol
+from premotor.evaluation.protocol import Job
 from premotor.evaluation.report import Filmed, Report, write_json
 from premotor.evaluation.results import EpisodeResult, Journal, Session
+from premotor.evaluation.suites import AnyProtocol, narrowed
 from premotor.evaluation.summary import Comparison, Summary, compare, summarise
-from premotor.sim.tabletop.episode import Split
 
-__all__ = ["BASELINES", "Evaluation", "Progress", "evaluate"]
+__all__ = ["BASELINES", "Evaluation", "Progress", "evaluate", "play"]
 
 BASELINES = ("expert", "hold", "blind", "deaf")
 """Baselines by short name; blind and deaf are of the policy that is evaluated."""
@@ -48,12 +50,12 @@ class Evaluation:
 
 def evaluate(
     policy: str,
-    protocol: Protocol,
+    protocol: AnyProtocol,
     out: Path,
     *,
     workers: int | None = None,
     baselines: Sequence[str] = (),
-    baseline_splits: Sequence[Split] = ("layout",),
+    baseline_splits: Sequence[str] = ("layout",),
     films: tuple[int, int] = (12, 4),
     name: str = "eval",
     command: str = "premotor eval",
@@ -75,8 +77,8 @@ def evaluate(
     if many < 1:
         raise EvaluationError(f"{many} workers cannot run anything; use at least 1, or leave it out for one a core")
     tell = progress or _silent
-    summary, results = _run(subject, protocol, out, many, tell)
-    found = tuple(_run(other, smaller, out, many, tell)[0] for other in others)
+    summary, results = play(subject, protocol, out, many, tell)
+    found = tuple(play(other, smaller, out, many, tell)[0] for other in others)
     part = summary.only(smaller.splits)
     report = Report(
         summary=summary,
@@ -92,10 +94,18 @@ def evaluate(
     return Evaluation(summary=summary, baselines=found, comparisons=report.comparisons, report=written, page=page)
 
 
-def _run(
-    choice: Choice, protocol: Protocol, out: Path, workers: int, tell: Callable[[Progress], None]
+def play(
+    choice: Choice,
+    protocol: AnyProtocol,
+    out: Path,
+    workers: int,
+    tell: Callable[[Progress], None],
+    jobs: Sequence[Job] | None = None,
 ) -> tuple[Summary, list[EpisodeResult]]:
-    """Run the episodes that the journal does not hold yet, and add all up."""
+    """Run the episodes that the journal under `out` does not hold yet, and add up all that it then holds.
+
+    jobs: those of the protocol's episodes to run now; all when None.
+    """
     session = Session(
         protocol_hash=protocol.hash,
         policy=choice.text,
@@ -107,7 +117,7 @@ def _run(
     start = time.monotonic()
     with Journal(path, session) as journal:
         results = {result.job: result for result in journal.results}
-        jobs = protocol.jobs()
+        wanted = protocol.jobs() if jobs is None else jobs
 
         def count(result: EpisodeResult | None) -> None:
             successes = sum(found.success for found in results.values())
@@ -116,7 +126,7 @@ def _run(
                 Progress(
                     label=choice.label,
                     done=len(results),
-                    total=len(jobs),
+                    total=len({*wanted, *results}),
                     successes=successes,
                     errors=errors,
                     result=result,
@@ -129,8 +139,8 @@ def _run(
             count(done.result)
 
         count(None)
-        setup = LaneSetup(choice=choice, replan_every=protocol.replan_every)
-        run_jobs([job for job in jobs if job not in results], setup, workers=workers, done=keep)
+        setup = _setup(choice, protocol, film=False)
+        run_jobs([job for job in wanted if job not in results], setup, workers=workers, done=keep)
         revisions = [old.revision for old in journal.sessions] + [session.revision]
     summary = summarise(
         results.values(),
@@ -146,7 +156,7 @@ def _run(
 
 
 def _film(
-    choice: Choice, protocol: Protocol, wanted: list[EpisodeResult], workers: int, tell: Callable[[Progress], None]
+    choice: Choice, protocol: AnyProtocol, wanted: list[EpisodeResult], workers: int, tell: Callable[[Progress], None]
 ) -> tuple[Filmed, ...]:
     """Run some episodes once more with both cameras on all the time."""
     before = {result.job: result for result in wanted}
@@ -157,7 +167,7 @@ def _film(
         taken[old.job] = Filmed(result=old, mp4=done.film, same=done.result.actions == old.actions)
         tell(Progress(label="films", done=len(taken), total=len(before), successes=0, errors=0, result=None))
 
-    setup = LaneSetup(choice=choice, replan_every=protocol.replan_every, film=True)
+    setup = _setup(choice, protocol, film=True)
     run_jobs(list(before), setup, workers=workers, done=keep)
     return tuple(taken[job] for job in before if taken[job].mp4)
 
@@ -179,9 +189,16 @@ def _worth_a_film(results: Sequence[EpisodeResult], failures: int, successes: in
     return picked
 
 
-def _smaller(protocol: Protocol, splits: Sequence[Split]) -> Protocol:
-    wanted = tuple(split for split in protocol.splits if split in splits) or protocol.splits[:1]
-    return protocol.on(wanted)
+def _setup(choice: Choice, protocol: AnyProtocol, *, film: bool) -> Setup:
+    if isinstance(protocol, MetaWorldProtocol):
+        return MetaWorldSetup(choice=choice, protocol=protocol, film=film)
+    return LaneSetup(choice=choice, replan_every=protocol.replan_every, film=film)
+
+
+def _smaller(protocol: AnyProtocol, splits: Sequence[str]) -> AnyProtocol:
+    here = list(dict.fromkeys(cell.split for cell in protocol.cells()))
+    wanted = [split for split in here if split in splits] or here[:1]
+    return narrowed(protocol, wanted)
 
 
 def _spelled(baseline: str, subject: Choice) -> str:

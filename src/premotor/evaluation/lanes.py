@@ -10,8 +10,10 @@ import hashlib
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, cast
 
 from premotor.control.loop import EpisodeRunner, Step
 from premotor.core.errors import PremotorError
@@ -23,10 +25,11 @@ from premotor.evaluation.results import EpisodeResult
 from premotor.robots.embodiment import embodiment
 from premotor.safety.guard import Guard
 from premotor.safety.verdict import Clamp, Hold, Pass
+from premotor.sim.tabletop.episode import Family, Split
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.world import TabletopWorld
 
-__all__ = ["Done", "Failure", "LaneSetup", "Lanes", "row_of"]
+__all__ = ["Done", "Failure", "Lane", "LaneSetup", "Lanes", "Setup", "row_of"]
 
 
 def row_of(job: Job, width: int) -> int:
@@ -35,21 +38,74 @@ def row_of(job: Job, width: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """A finished episode; film: mp4 bytes, empty when it was not filmed."""
+
+    result: EpisodeResult
+    film: bytes = b""
+
+
+class Lane(Protocol):
+    """A place for one episode after another, in some kind of world."""
+
+    @property
+    def job(self) -> Job | None:
+        """The episode that is on."""
+
+    @property
+    def world(self) -> Hashable:
+        """The world of the episode that is on; one object for a lane's whole life, or one for each arm."""
+
+    @property
+    def observation(self) -> Observation:
+        """What the next plan is to be made from."""
+
+    def begin(self, job: Job, who: Player) -> None:
+        """Build the world of an episode and look at it."""
+
+    def walk(self, plan: ActionChunk, share: float) -> Done | None:
+        """Follow a plan until the next one is due or the episode is over; then say what became of it.
+
+        share: seconds that the plan has cost.
+        """
+
+    def drop(self) -> None:
+        """Give up the episode that is on, if any."""
+
+    def close(self) -> None:
+        """Free what the worlds hold."""
+
+
+class Setup(Protocol):
+    """What every worker is told once, to make its lanes and whoever plays in them."""
+
+    @property
+    def width(self) -> int:
+        """Episodes side by side."""
+
+    def lane(self) -> Lane:
+        """One lane."""
+
+    def player(self, arm: str) -> Player:
+        """Who plays with that arm."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LaneSetup:
-    """What every worker is told once. width: episodes side by side. film: record both cameras of every episode."""
+    """The tabletop's. width: episodes side by side. film: record both cameras of every episode."""
 
     choice: Choice
     replan_every: int
     width: int = 8
     film: bool = False
 
+    def lane(self) -> "Lane":
+        """A lane of tabletops."""
+        return _Lane(self.replan_every, self.film)
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Done:
-    """A finished episode; film: mp4 bytes, empty when it was not filmed."""
-
-    result: EpisodeResult
-    film: bytes = b""
+    def player(self, arm: str) -> Player:
+        """The policy that was chosen, set up for one arm."""
+        return player(self.choice, arm)
 
 
 class Failure(Exception):
@@ -63,16 +119,16 @@ class Failure(Exception):
 class Lanes:
     """The lanes of one worker. Add jobs with `begin`, call `round` while `busy`."""
 
-    def __init__(self, setup: LaneSetup) -> None:
+    def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._players: dict[str, Player] = {}
-        self._lanes = [_Lane(setup.film) for _ in range(setup.width)]
+        self._lanes = [setup.lane() for _ in range(setup.width)]
         self._refused: list[Done] = []
 
     @property
     def free(self) -> tuple[int, ...]:
         """Rows whose lanes are without an episode."""
-        return tuple(row for row, lane in enumerate(self._lanes) if lane.run is None)
+        return tuple(row for row, lane in enumerate(self._lanes) if lane.job is None)
 
     @property
     def busy(self) -> bool:
@@ -87,13 +143,13 @@ class Lanes:
     def begin(self, job: Job) -> None:
         """Build the episode's world in its lane, which must be free. What cannot be built, the next round reports."""
         lane = self._lanes[row_of(job, self._setup.width)]
-        if lane.run is not None:
-            raise ValueError(f"lane {row_of(job, self._setup.width)} is taken by {lane.run.job}; {job} must wait")
+        if lane.job is not None:
+            raise ValueError(f"lane {row_of(job, self._setup.width)} is taken by {lane.job}; {job} must wait")
         arm = job.cell.embodiment
         if arm not in self._players:
-            self._players[arm] = player(self._setup.choice, arm)
+            self._players[arm] = self._setup.player(arm)
         who = self._players[arm]
-        done = lane.guarded(job, lambda: lane.begin(job, who, self._setup.replan_every))
+        done = _guarded(lane, job, lambda: lane.begin(job, who))
         self._refused += [done] if done else []
 
     def round(self) -> Iterator[Done]:
@@ -103,16 +159,16 @@ class Lanes:
         """
         yield from self._refused
         self._refused = []
-        waiting = {row: lane for row, lane in enumerate(self._lanes) if lane.run is not None}
-        for arm in dict.fromkeys(lane.world.spec.name for lane in waiting.values()):
-            group = {row: lane for row, lane in waiting.items() if lane.world.spec.name == arm}
+        jobs = {row: lane.job for row, lane in enumerate(self._lanes) if lane.job is not None}
+        for arm in dict.fromkeys(job.cell.embodiment for job in jobs.values()):
+            group = {row: self._lanes[row] for row, job in jobs.items() if job.cell.embodiment == arm}
             plans, share = self._ask(self._players[arm], group)
-            for lane, plan in zip(group.values(), plans, strict=True):
-                done = lane.walk(plan, share)
+            for (row, lane), plan in zip(group.items(), plans, strict=True):
+                done = _guarded(lane, jobs[row], partial(lane.walk, plan, share))
                 if done is not None:
                     yield done
 
-    def _ask(self, who: Player, group: "Mapping[int, _Lane]") -> tuple[list[ActionChunk], float]:
+    def _ask(self, who: Player, group: Mapping[int, Lane]) -> tuple[list[ActionChunk], float]:
         """One plan for each lane, and the seconds that each has to pay for it."""
         start = time.perf_counter()
         anyone = next(iter(group.values()))
@@ -121,6 +177,17 @@ class Lanes:
         plans = who.batch([lane.observation for lane in rows], [lane.world for lane in rows])
         mine = [plans[row] for row in group] if who.sees else plans
         return mine, (time.perf_counter() - start) / len(group)
+
+
+def _guarded(lane: Lane, job: Job, step: Callable[[], Done | None]) -> Done | None:
+    """What an episode raises ends that episode and no other."""
+    try:
+        return step()
+    except PremotorError as error:
+        lane.drop()
+        return Done(result=EpisodeResult(job=job, error=f"{type(error).__name__}: {error}"))
+    except Exception as error:
+        raise Failure(job) from error
 
 
 @dataclass(slots=True)
@@ -148,11 +215,16 @@ class _Run:
 class _Lane:
     """A world and a guard of each arm, kept from episode to episode, and the episode that is on."""
 
-    def __init__(self, film: bool) -> None:
-        self._film = film
+    def __init__(self, replan_every: int, film: bool) -> None:
+        self._replan_every, self._film = replan_every, film
         self._kept: dict[str, tuple[TabletopWorld, Guard]] = {}
         self._world: TabletopWorld | None = None
-        self.run: _Run | None = None
+        self._run: _Run | None = None
+
+    @property
+    def job(self) -> Job | None:
+        """The episode that is on."""
+        return None if self._run is None else self._run.job
 
     @property
     def world(self) -> TabletopWorld:
@@ -164,11 +236,11 @@ class _Lane:
     @property
     def observation(self) -> Observation:
         """What the next plan is to be made from."""
-        if self.run is None:
+        if self._run is None:
             raise PremotorError("the lane has no episode; begin one first")
-        return self.run.observation
+        return self._run.observation
 
-    def begin(self, job: Job, who: Player, replan_every: int) -> Done | None:
+    def begin(self, job: Job, who: Player) -> None:
         """Build the world of an episode and look at it."""
         start = time.perf_counter()
         cell = job.cell
@@ -176,7 +248,7 @@ class _Lane:
             world = TabletopWorld(cell.embodiment, render=who.sees or self._film)
             self._kept[cell.embodiment] = world, Guard(embodiment(cell.embodiment))
         self._world, guard = self._kept[cell.embodiment]
-        episode = sample(cell.embodiment, cell.family, cell.split, job.seed)
+        episode = sample(cell.embodiment, cast(Family, cell.family), cast(Split, cell.split), job.seed)
         self._world.reset(episode)
         instruction = who.instruction(episode)
         film = Film(rate_hz=self._world.spec.rate_hz) if self._film else None
@@ -186,7 +258,7 @@ class _Lane:
             guard,
             who.spec,
             instruction=instruction,
-            replan_every=who.every or replan_every,
+            replan_every=who.every or self._replan_every,
             max_ticks=episode.max_steps,
             done=self._world.success,
             subscribers=subscribers,
@@ -197,9 +269,12 @@ class _Lane:
             raise PremotorError("a new episode did not ask for a plan")
         scene = hashlib.sha256(repr(episode).encode()).hexdigest()[:16]
         result = EpisodeResult(job=job, instruction=instruction, scene=scene)
-        run = self.run = _Run(job=job, runner=runner, result=result, observation=observation, film=film)
+        run = self._run = _Run(job=job, runner=runner, result=result, observation=observation, film=film)
         run.wall_s = time.perf_counter() - start
-        return None
+
+    def drop(self) -> None:
+        """Give up the episode that is on."""
+        self._run = None
 
     def close(self) -> None:
         """Free what the worlds hold."""
@@ -208,20 +283,9 @@ class _Lane:
 
     def walk(self, plan: ActionChunk, share: float) -> Done | None:
         """Follow a plan until the next one is due or the episode is over; then say what became of it."""
-        run = self.run
-        return None if run is None else self.guarded(run.job, lambda: self._walk(run, plan, share))
-
-    def guarded(self, job: Job, step: Callable[[], Done | None]) -> Done | None:
-        """What an episode raises ends that episode and no other."""
-        try:
-            return step()
-        except PremotorError as error:
-            self.run = None
-            return Done(result=EpisodeResult(job=job, error=f"{type(error).__name__}: {error}"))
-        except Exception as error:
-            raise Failure(job) from error
-
-    def _walk(self, run: _Run, plan: ActionChunk, share: float) -> Done | None:
+        run = self._run
+        if run is None:
+            return None
         start = time.perf_counter()
         runner = run.runner
         runner.advance(plan)
@@ -232,7 +296,7 @@ class _Lane:
         if seen is not None and not runner.finished:
             run.observation = seen
             return None
-        self.run = None
+        self._run = None
         return self._done(run)
 
     def _done(self, run: _Run) -> Done:

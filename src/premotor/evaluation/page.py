@@ -5,18 +5,17 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import TypeVar
 
 from premotor.evaluation.pagestyle import STYLE
 from premotor.evaluation.report import AIMS, CONTROLS_AIM, Filmed, Report, replace_text
 from premotor.evaluation.statistics import Interval
 from premotor.evaluation.summary import CellResult, Summary
-from premotor.sim.tabletop.episode import FAMILIES, SPLITS, Family, Split
+from premotor.sim.metaworld.tasks import TIERS
+from premotor.sim.tabletop.episode import FAMILIES, SPLITS
 
 __all__ = ["page", "write_page"]
 
-_T = TypeVar("_T")
-_SPLITS: dict[Split, str] = {
+_SPLITS: dict[str, str] = {
     "train": "scenes it was trained on",
     "val": "scenes for choosing",
     "layout": "new positions",
@@ -27,6 +26,7 @@ _SPLITS: dict[Split, str] = {
     "light": "another light",
     "camera": "the front camera is shifted and turned",
     "clutter": "twice the distractors",
+    **{tier: f"tasks of Meta-World that are held to be {tier.replace('_', ' ')}" for tier in TIERS},
 }
 _BASELINES = {
     "expert": "sees the simulation's state",
@@ -65,8 +65,10 @@ def write_page(report: Report, path: Path) -> None:
 
 def _head(report: Report) -> str:
     summary, protocol = report.summary, report.summary.protocol
-    first: Split = "layout" if "layout" in protocol.splits else protocol.splits[0]
-    mean = summary.mean(split=first)
+    first = "layout" if "layout" in protocol.splits else protocol.splits[0]
+    tiers = first in TIERS
+    mean = summary.mean_of_splits() if tiers else summary.mean(split=first)
+    where = f"of {_listed(protocol.splits)} tiers, mean of tiers" if tiers else f"on {escape(_SPLITS[first])}"
     episodes = sum(cell.n for cell in summary.cells)
     about = (
         f"{episodes:,} episodes, {len(protocol.families)} families, {_listed(protocol.embodiments)}; "
@@ -83,7 +85,7 @@ def _head(report: Report) -> str:
     return (
         f'<header><p class="kicker">premotor evaluation</p><h1>{escape(summary.label)}</h1>'
         f'<div class="hero"><span class="big">{_percent(mean.rate)}</span><span class="says">of the tasks solved '
-        f"on {escape(_SPLITS[first])}<small>95 % interval {_span(mean)}, mean over families and arms, "
+        f"{where}<small>95 % interval {_span(mean)}, mean over families and arms, "
         f"{mean.n:,} episodes</small></span></div><p>{escape(about)}</p>{warning}</header>"
     )
 
@@ -284,7 +286,7 @@ def _span(mean: Interval) -> str:
     return "" if mean.n == 0 else f"{100 * mean.low:.0f}&ndash;{100 * mean.high:.0f}"
 
 
-def _words(family: Family) -> str:
+def _words(family: str) -> str:
     return family.replace("_", " ")
 
 
@@ -293,6 +295,7 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _ordered(order: Sequence[_T], chosen: Iterable[_T]) -> list[_T]:
-    there = set(chosen)
-    return [name for name in order if name in there]
+def _ordered(order: Sequence[str], chosen: Sequence[str]) -> list[str]:
+    """In the usual order; names that it does not know come last, as they were given."""
+    known = [name for name in order if name in chosen]
+    return [*known, *(name for name in chosen if name not in order)]

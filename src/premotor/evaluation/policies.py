@@ -9,7 +9,7 @@ X           the path of a bundle, or "bundle" for the one that is shipped
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,10 +26,10 @@ from premotor.sim.tabletop.expert import Expert
 from premotor.sim.tabletop.sample import swapped
 from premotor.sim.tabletop.world import TabletopWorld
 
-__all__ = ["Batch", "Choice", "Control", "ExpertPolicy", "HoldStill", "Player", "chosen", "player"]
+__all__ = ["Batch", "Choice", "Control", "ExpertPolicy", "HoldStill", "Player", "bundle_player", "chosen", "player"]
 
 Control = Literal["none", "blind", "deaf"]
-Batch = Callable[[Sequence[Observation], Sequence[TabletopWorld]], list[ActionChunk]]
+Batch = Callable[[Sequence[Observation], Sequence[Hashable]], list[ActionChunk]]
 
 _CONTROLS: Mapping[str, Control] = {"blind": "blind", "deaf": "deaf"}
 _SCRIPTED: Mapping[str, Literal["expert", "hold"]] = {"expert": "expert", "hold": "hold"}
@@ -158,20 +158,27 @@ def chosen(text: str, arms: Sequence[str]) -> Choice:
 
 
 def player(choice: Choice, arm: str) -> Player:
-    """Set a policy up for one arm. Raises BundleError when the bundle does not know this arm."""
+    """Set a policy up for one arm of the tabletop. Raises BundleError when the bundle does not know this arm."""
     spec = embodiment(arm).spec
     if choice.kind == "hold":
         still = HoldStill(spec)
         return Player(spec=spec, batch=lambda seen, _: [still.act(observation) for observation in seen], sees=False)
-    if choice.kind == "expert" or choice.folder is None:
+    if choice.kind == "expert":
         return Player(spec=spec, batch=_ask_experts, sees=False, every=1)
+    return bundle_player(choice, arm)
+
+
+def bundle_player(choice: Choice, arm: str) -> Player:
+    """Set a bundle up for one arm of any world. Raises BundleError when it does not know this arm."""
+    if choice.folder is None:
+        raise EvaluationError(f"{choice.text!r} is not a bundle; give the path of one")
     from premotor.models import bundle
     from premotor.models.policy import BundlePolicy
 
     policy = BundlePolicy(bundle.load(choice.folder), arm)
     blind = choice.control == "blind"
 
-    def batch(seen: Sequence[Observation], worlds: Sequence[TabletopWorld]) -> list[ActionChunk]:
+    def batch(seen: Sequence[Observation], worlds: Sequence[Hashable]) -> list[ActionChunk]:
         return policy.act_batch([_blackened(observation) for observation in seen] if blind else seen, worlds)
 
     return Player(spec=policy.spec, batch=batch, sees=True, deaf=choice.control == "deaf")
@@ -183,5 +190,10 @@ def _blackened(observation: Observation) -> Observation:
     return dataclasses.replace(observation, images=images)
 
 
-def _ask_experts(seen: Sequence[Observation], worlds: Sequence[TabletopWorld]) -> list[ActionChunk]:
-    return [ExpertPolicy(world).act(observation) for observation, world in zip(seen, worlds, strict=True)]
+def _ask_experts(seen: Sequence[Observation], worlds: Sequence[Hashable]) -> list[ActionChunk]:
+    plans = []
+    for observation, world in zip(seen, worlds, strict=True):
+        if not isinstance(world, TabletopWorld):
+            raise EvaluationError(f"the expert of the tabletop plays on it, not in {type(world).__name__}")
+        plans.append(ExpertPolicy(world).act(observation))
+    return plans

@@ -19,7 +19,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
 from premotor.core.errors import EvaluationError
-from premotor.evaluation.lanes import Done, Failure, Lanes, LaneSetup, row_of
+from premotor.evaluation.lanes import Done, Failure, Lanes, Setup, row_of
 from premotor.evaluation.protocol import Job
 from premotor.evaluation.results import EpisodeResult
 
@@ -65,7 +65,7 @@ def default_workers() -> int:
 
 
 def run_jobs(
-    jobs: Sequence[Job], setup: LaneSetup, *, workers: int, done: Callable[[Done], None], hang_s: float = 180.0
+    jobs: Sequence[Job], setup: Setup, *, workers: int, done: Callable[[Done], None], hang_s: float = 180.0
 ) -> None:
     """Run every job and call `done` once for each, in the order in which they finish.
 
@@ -81,7 +81,7 @@ def run_jobs(
 
 class _Pool:
     def __init__(
-        self, jobs: Sequence[Job], setup: LaneSetup, workers: int, done: Callable[[Done], None], hang_s: float
+        self, jobs: Sequence[Job], setup: Setup, workers: int, done: Callable[[Done], None], hang_s: float
     ) -> None:
         self._queues: list[deque[Job]] = [deque() for _ in range(setup.width)]
         for job in jobs:
@@ -169,7 +169,7 @@ class _Pool:
         self._done(Done(result=EpisodeResult(job=job, error=why)))
 
 
-def _work(pipe: "Connection[object, object]", setup: LaneSetup) -> None:
+def _work(pipe: "Connection[object, object]", setup: Setup) -> None:
     """A worker's life: ask for jobs, step the lanes, say what became of them."""
     # Ctrl-C reaches every process of the terminal; what to do about it is the parent's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

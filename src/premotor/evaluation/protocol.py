@@ -16,7 +16,18 @@ from premotor.robots.embodiment import EMBODIMENTS
 from premotor.sim.tabletop.episode import FAMILIES, SPLITS, Family, Split
 from premotor.sim.tabletop.tasks import MAX_STEPS, MOVED_FAMILIES, SLIP_FAMILIES
 
-__all__ = ["PROTOCOLS", "SUITE", "Cell", "Job", "Protocol", "differences", "named"]
+__all__ = [
+    "PROTOCOLS",
+    "SUITE",
+    "Cell",
+    "Job",
+    "Protocol",
+    "canonical_hash",
+    "check_names",
+    "check_numbers",
+    "differences",
+    "named",
+]
 
 SUITE = 2
 """Version of the tabletop's tasks. Raise it whenever the same seed gives another scene, world or success."""
@@ -26,16 +37,16 @@ _TESTED: tuple[Split, ...] = tuple(split for split in SPLITS if split not in ("t
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Cell:
-    """One arm on one family in one split."""
+    """One arm on one family of tasks in one split of its episodes."""
 
     embodiment: str
-    family: Family
-    split: Split
+    family: str
+    split: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class Job:
-    """One episode to run: sample(embodiment, family, split, seed)."""
+    """One episode to run, which is a function of its cell and seed."""
 
     cell: Cell
     seed: int
@@ -58,13 +69,10 @@ class Protocol:
     replan_every: int = 8
 
     def __post_init__(self) -> None:
-        _known("embodiment", self.embodiments, tuple(EMBODIMENTS))
-        _known("family", self.families, FAMILIES)
-        _known("split", self.splits, SPLITS)
-        for name, low in (("episodes", 1), ("first_seed", 0), ("replan_every", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < low:
-                raise EvaluationError(f"protocol: {name} = {value!r} must be a whole number, at least {low}")
+        check_names("embodiment", self.embodiments, tuple(EMBODIMENTS))
+        check_names("family", self.families, FAMILIES)
+        check_names("split", self.splits, SPLITS)
+        check_numbers(self, {"episodes": 1, "first_seed": 0, "replan_every": 1})
 
     @property
     def seeds(self) -> range:
@@ -74,7 +82,7 @@ class Protocol:
     @property
     def hash(self) -> str:
         """sha256 (hex) of the canonical JSON; equal for equal episodes under equal conditions."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return canonical_hash(self.to_json())
 
     def cells(self) -> Iterator[Cell]:
         """Every arm x family x split; a family in which nothing can be moved or slip is left out of that split."""
@@ -86,8 +94,9 @@ class Protocol:
 
     def jobs(self) -> list[Job]:
         """All episodes, those that may take longest first, so that no worker is left alone with one at the end."""
+        limits = {str(family): steps for family, steps in MAX_STEPS.items()}
         jobs = [Job(cell=cell, seed=seed) for cell in self.cells() for seed in self.seeds]
-        return sorted(jobs, key=lambda job: (-MAX_STEPS[job.cell.family], job))
+        return sorted(jobs, key=lambda job: (-limits[job.cell.family], job))
 
     def on(self, splits: tuple[Split, ...]) -> Self:
         """The same conditions on other splits."""
@@ -132,11 +141,25 @@ def _families_of(split: Split) -> tuple[Family, ...]:
     return {"moved": MOVED_FAMILIES, "slip": SLIP_FAMILIES}.get(split, FAMILIES)
 
 
-def _known(what: str, given: tuple[str, ...], options: tuple[str, ...]) -> None:
+def canonical_hash(data: Mapping[str, Any]) -> str:
+    """sha256 (hex) of a dict's JSON, in which the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def check_names(what: str, given: tuple[str, ...], options: tuple[str, ...]) -> None:
+    """Raise EvaluationError unless `given` are some of the options, each once."""
     unknown = [name for name in given if name not in options]
     if unknown or not given or len(set(given)) < len(given):
         problem = f"{what} {unknown[0]!r} does not exist" if unknown else f"{what}s {given} are empty or stand twice"
         raise EvaluationError(f"protocol: {problem}; choose from {', '.join(options)}")
+
+
+def check_numbers(protocol: object, least: Mapping[str, int]) -> None:
+    """Raise EvaluationError unless each of these fields is a whole number, and not below what is given for it."""
+    for name, low in least.items():
+        value = getattr(protocol, name)
+        if not isinstance(value, int) or value < low:
+            raise EvaluationError(f"protocol: {name} = {value!r} must be a whole number, at least {low}")
 
 
 PROTOCOLS: dict[str, Protocol] = {

@@ -11,12 +11,11 @@ from typing import Any
 from premotor.core.errors import EvaluationError
 from premotor.evaluation.results import EpisodeResult
 from premotor.evaluation.summary import Comparison, Summary
-from premotor.sim.tabletop.episode import Split
 
 __all__ = ["AIMS", "CONTROLS_AIM", "FORMAT", "Filmed", "Report", "read_summary", "replace_text", "write_json"]
 
 FORMAT = 1
-AIMS: Mapping[Split, float] = {
+AIMS: Mapping[str, float] = {
     "layout": 0.97,
     "combination": 0.93,
     "words": 0.93,
@@ -58,7 +57,11 @@ def write_json(report: Report, out: Path, name: str) -> Path:
     written = out / f"{name}.json"
     found = {
         "comparisons": {
-            label: {"sentence": comparison.sentence, **dataclasses.asdict(comparison.result)}
+            label: {
+                "sentence": comparison.sentence,
+                **dataclasses.asdict(comparison.result),
+                "over_tasks": (found := comparison.over_tasks) and dataclasses.asdict(found),
+            }
             for label, comparison in report.comparisons.items()
         },
         "failed_to_run": [result.to_json() for result in report.errors],

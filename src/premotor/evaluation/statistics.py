@@ -1,4 +1,4 @@
-"""Intervals and tests for counts of successes; exact or well-known formulas, numpy-free and torch-free.
+"""Intervals and tests for counts of successes; exact or well-known formulas.
 
 Wilson, "Probable inference, the law of succession, and statistical inference" (1927). Newcombe's "square and add"
 rule (1998), extended to any weighted sum of proportions by Zou and Donner (2008). McNemar's test (1947) in its exact,
@@ -9,7 +9,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Interval", "Paired", "mcnemar", "mean_of_rates", "paired", "paired_sentence", "wilson"]
+import numpy as np
+
+from premotor.core.types import FloatArray
+
+__all__ = [
+    "Interval",
+    "Paired",
+    "clopper_pearson",
+    "log_choose",
+    "mcnemar",
+    "mean_of_intervals",
+    "mean_of_rates",
+    "paired",
+    "paired_sentence",
+    "wilson",
+]
 
 _Z = 1.959963984540054  # two-sided 95 % of a normal distribution
 
@@ -26,7 +41,10 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Paired:
-    """Two policies on the same episodes. only_a, only_b: episodes that only one of them solved; p: exact McNemar."""
+    """Two policies on the same episodes. only_a, only_b: episodes that only one of them solved.
+
+    p: exact McNemar, or of a race (sequential.py).
+    """
 
     n: int
     successes_a: int
@@ -55,13 +73,50 @@ def wilson(successes: int, n: int) -> Interval:
     return Interval(rate=rate, low=low, high=high, n=n)
 
 
+def clopper_pearson(successes: int, n: int, *, level: float = 0.05) -> Interval:
+    """The exact interval of a proportion (Clopper and Pearson 1934): it never covers less than 1 - level.
+
+    Wider than Wilson's, which covers that much on average. Use it where a promise must hold at every rate.
+    Raises ValueError when the counts are impossible.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n} trials; counts must satisfy 0 <= successes <= n")
+    if n == 0:
+        return Interval(rate=math.nan, low=0.0, high=1.0, n=0)
+    # The bounds are the rates at which so many successes or more, or so many or fewer, become too rare.
+    low = 0.0 if successes == 0 else 1 - _rate_of_tail(n - successes, n, level / 2)
+    high = 1.0 if successes == n else _rate_of_tail(successes, n, level / 2)
+    return Interval(rate=successes / n, low=low, high=high, n=n)
+
+
+def log_choose(n: int) -> FloatArray:
+    """(n + 1,) natural logarithms of the binomial coefficients of n."""
+    logs = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, n + 1)))))
+    return np.asarray(logs[n] - logs - logs[::-1], np.float64)
+
+
+def _rate_of_tail(k: int, n: int, share: float) -> float:
+    """The rate at which k or fewer successes in n trials have probability `share`; k < n."""
+    coefficients, counts = log_choose(n)[: k + 1], np.arange(k + 1)
+    low, high = 0.0, 1.0
+    while high - low > 1e-12:
+        rate = (low + high) / 2
+        tail = np.exp(coefficients + counts * math.log(rate) + (n - counts) * math.log1p(-rate)).sum()
+        low, high = (rate, high) if tail > share else (low, rate)
+    return (low + high) / 2
+
+
 def mean_of_rates(counts: Sequence[tuple[int, int]]) -> Interval:
     """Plain mean over groups of (successes, n) with a 95 % interval; every group weighs the same.
 
     The groups' Wilson bounds are squared and added, so a group with 0 or n successes still adds its uncertainty.
     Groups without trials are left out. With one group this is `wilson`.
     """
-    parts = [wilson(successes, n) for successes, n in counts if n > 0]
+    return mean_of_intervals([wilson(successes, n) for successes, n in counts if n > 0])
+
+
+def mean_of_intervals(parts: Sequence[Interval]) -> Interval:
+    """Plain mean of rates that were measured apart, with the interval that theirs give, squared and added."""
     if not parts:
         return wilson(0, 0)
     share = 1 / len(parts)

@@ -8,10 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from premotor.core.errors import EvaluationError
-from premotor.evaluation.protocol import Cell, Protocol, differences
+from premotor.evaluation.bootstrap import over_tasks_difference
+from premotor.evaluation.protocol import Cell, differences
 from premotor.evaluation.results import EpisodeResult
-from premotor.evaluation.statistics import Interval, Paired, mean_of_rates, paired, paired_sentence, wilson
-from premotor.sim.tabletop.episode import Family, Split
+from premotor.evaluation.statistics import (
+    Interval,
+    Paired,
+    mean_of_intervals,
+    mean_of_rates,
+    paired,
+    paired_sentence,
+    wilson,
+)
+from premotor.evaluation.suites import AnyProtocol, from_json, narrowed
 
 __all__ = ["ERROR", "FAILED", "NOT_RUN", "SOLVED", "CellResult", "Comparison", "Summary", "compare", "summarise"]
 
@@ -75,7 +84,7 @@ class Summary:
     changed between two stretches. elapsed_s: real time of the last stretch; episodes_s: of all episodes together.
     """
 
-    protocol: Protocol
+    protocol: AnyProtocol
     label: str
     policy: str
     policy_digest: str
@@ -96,23 +105,26 @@ class Summary:
         return sum(cell.outcomes.count(ERROR) for cell in self.cells)
 
     def choose(
-        self, *, embodiment: str | None = None, family: Family | None = None, split: Split | None = None
+        self, *, embodiment: str | None = None, family: str | None = None, split: str | None = None
     ) -> list[CellResult]:
         """The cells that match; None matches all."""
         wanted = (embodiment, family, split)
         keys = ((c, (c.cell.embodiment, c.cell.family, c.cell.split)) for c in self.cells)
         return [c for c, key in keys if all(w is None or w == k for w, k in zip(wanted, key, strict=True))]
 
-    def mean(
-        self, *, embodiment: str | None = None, family: Family | None = None, split: Split | None = None
-    ) -> Interval:
+    def mean(self, *, embodiment: str | None = None, family: str | None = None, split: str | None = None) -> Interval:
         """Mean success over the cells that match, each with the same weight, with its 95 % interval."""
         cells = self.choose(embodiment=embodiment, family=family, split=split)
         return mean_of_rates([(cell.successes, cell.n) for cell in cells])
 
-    def only(self, splits: Sequence[Split]) -> "Summary":
+    def mean_of_splits(self) -> Interval:
+        """Mean over splits of the mean over cells; over the tiers of Meta-World it is what papers print."""
+        means = [self.mean(split=split) for split in self.protocol.splits]
+        return mean_of_intervals([mean for mean in means if mean.n])
+
+    def only(self, splits: Sequence[str]) -> "Summary":
         """The part of it in these splits, which is the result of the smaller protocol."""
-        protocol = self.protocol.on(tuple(split for split in self.protocol.splits if split in splits))
+        protocol = narrowed(self.protocol, splits)
         return dataclasses.replace(
             self, protocol=protocol, cells=tuple(c for c in self.cells if c.cell.split in splits)
         )
@@ -129,6 +141,8 @@ class Summary:
             for arm in (None, *self.protocol.embodiments)
             if self.mean(split=split, embodiment=arm).n
         ]
+        data["mean_of_cells"] = dataclasses.asdict(self.mean())
+        data["mean_of_splits"] = dataclasses.asdict(self.mean_of_splits())
         data["complete"], data["errors"] = self.complete, self.errors
         data["cells"] = [cell.to_json() for cell in self.cells]
         return data
@@ -141,22 +155,31 @@ class Summary:
             values["cells"] = tuple(CellResult.from_json(cell) for cell in data["cells"])
         except (KeyError, TypeError) as damage:
             raise EvaluationError(f"not an evaluation's summary ({damage!r}); run the evaluation again") from damage
-        values["protocol"] = Protocol.from_json(data["protocol"])
+        values["protocol"] = from_json(data["protocol"])
         return cls(**values | {"revisions": tuple(data["revisions"])})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Two policies on the same episodes, in numbers and in a sentence; by_split holds one for each split."""
+    """Two policies on the same episodes, in numbers and in a sentence; by_split holds one for each split.
+
+    tasks: (episodes that only A solved, only B solved, episodes) of each cell with any.
+    """
 
     result: Paired
     sentence: str
-    by_split: Mapping[Split, "Comparison"] = dataclasses.field(default_factory=dict)
+    tasks: tuple[tuple[int, int, int], ...]
+    by_split: Mapping[str, "Comparison"] = dataclasses.field(default_factory=dict)
+
+    @property
+    def over_tasks(self) -> Interval | None:
+        """Success of A minus success of B, mean over cells, with an interval for tasks like these; None without any."""
+        return over_tasks_difference(self.tasks) if self.tasks else None
 
 
 def summarise(
     results: Iterable[EpisodeResult],
-    protocol: Protocol,
+    protocol: AnyProtocol,
     *,
     label: str,
     policy: str,
@@ -210,14 +233,20 @@ def compare(a: Summary, b: Summary) -> Comparison:
 
 def _compared(a: Sequence[CellResult], b: Sequence[CellResult], names: tuple[str, str]) -> Comparison:
     order = {cell.cell: cell.outcomes for cell in b}
-    letters = [pair for mine in a for pair in zip(mine.outcomes, order[mine.cell], strict=True)]
-    # An error says nothing about a policy, so it must not decide between two.
-    both = [pair for pair in letters if ERROR not in pair and NOT_RUN not in pair]
-    result = paired([(x == SOLVED, y == SOLVED) for x, y in both])
+    tasks, both, left = [], [], 0
+    for mine in a:
+        letters = list(zip(mine.outcomes, order[mine.cell], strict=True))
+        # An error says nothing about a policy, so it must not decide between two.
+        pairs = [(x == SOLVED, y == SOLVED) for x, y in letters if not {ERROR, NOT_RUN} & {x, y}]
+        left += len(letters) - len(pairs)
+        both += pairs
+        if pairs:
+            tasks.append((sum(x and not y for x, y in pairs), sum(y and not x for x, y in pairs), len(pairs)))
+    result = paired(both)
     sentence = paired_sentence(*names, result)
-    if left := len(letters) - len(both):
+    if left:
         sentence += f" {left} episodes that one of them did not finish are left out."
-    return Comparison(result=result, sentence=sentence)
+    return Comparison(result=result, sentence=sentence, tasks=tuple(tasks))
 
 
 def _cell(cell: Cell, runs: Sequence[EpisodeResult | None]) -> CellResult:

@@ -1,0 +1,138 @@
+"""Demonstrations of scripted experts, episode after episode, into a dataset.
+
+What an episode of the dataset is follows from its number, so that a recording can be stopped and gone on with. Only
+episodes in which the task was achieved are kept.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from premotor.control.loop import EpisodeRunner, Step, run_episode
+from premotor.core.errors import PremotorError, WorldError
+from premotor.core.spec import EmbodimentSpec
+from premotor.data import DatasetWriter
+from premotor.evaluation.policies import ExpertPolicy
+from premotor.robots.embodiment import embodiment
+from premotor.safety.guard import Guard
+from premotor.sim.metaworld.robot import View
+from premotor.sim.metaworld.tasks import TASKS, task
+from premotor.sim.metaworld.world import LIMIT, MetaWorld, package
+from premotor.sim.tabletop.episode import FAMILIES, Episode, Family, Split
+from premotor.sim.tabletop.sample import sample
+from premotor.sim.tabletop.world import TabletopWorld
+
+__all__ = ["STRIDE", "MetaWorldRecorder", "Recorder", "TabletopRecorder"]
+
+STRIDE = 1_000_000
+"""Seeds between two tries, so that no other episode ever gets the same scene."""
+_TRIES = 20  # scenes that one episode may take; the expert fails in a few of a hundred
+
+
+class Recorder(Protocol):
+    """Somebody who demonstrates."""
+
+    @property
+    def spec(self) -> EmbodimentSpec:
+        """The arm and what is recorded of it."""
+
+    def record(self, writer: DatasetWriter) -> None:
+        """Add the next episode. Raises PremotorError when the expert achieves it in none of many scenes."""
+
+    def close(self) -> None:
+        """Free what the world holds."""
+
+
+class TabletopRecorder:
+    """The tabletop's expert, through the guard. Raises PremotorError for an unknown arm, family or split."""
+
+    def __init__(self, robot: str, families: Sequence[str], *, split: str, seed: int) -> None:
+        arm = embodiment(robot)
+        self._robot, self._families, self._split, self._seed = robot, tuple(families) or FAMILIES, split, seed
+        for number in range(len(self._families)):
+            self._draw(number, 0)
+        self._world, self._guard = TabletopWorld(robot), Guard(arm)
+
+    @property
+    def spec(self) -> EmbodimentSpec:
+        """The arm and what is recorded of it."""
+        return self._world.spec
+
+    def record(self, writer: DatasetWriter) -> None:
+        """Add the next episode."""
+        for attempt in range(_TRIES):
+            episode = self._draw(writer.episodes, attempt)
+            self._world.reset(episode)
+            steps: list[Step] = []
+            runner = EpisodeRunner(
+                self._world,
+                self._guard,
+                self._world.spec,
+                instruction=episode.instruction,
+                replan_every=1,
+                max_ticks=episode.max_steps,
+                done=self._world.success,
+                subscribers=(steps.append,),
+                watch=True,
+            )
+            run_episode(runner, ExpertPolicy(self._world))
+            if runner.succeeded:
+                for step in steps:
+                    if step.observation is not None and step.action is not None:
+                        seen = step.observation
+                        writer.add_frame(seen.images, seen.state, step.action, seen.instruction)
+                writer.save_episode()
+                return
+        raise _never(episode.family, writer)
+
+    def close(self) -> None:
+        """Free what the world holds."""
+        self._world.close()
+
+    def _draw(self, number: int, attempt: int) -> Episode:
+        family = self._families[number % len(self._families)]
+        seed = self._seed + number // len(self._families) + attempt * STRIDE
+        return sample(self._robot, cast(Family, family), cast(Split, self._split), seed)
+
+
+class MetaWorldRecorder:
+    """Meta-World's experts, in pictures of `size` pixels from where LeRobot has its camera.
+
+    Raises WorldError for an unknown task, a size that cannot be drawn, or when metaworld is not installed.
+    """
+
+    def __init__(self, tasks: Sequence[str], *, seed: int, size: int) -> None:
+        package()
+        self._tasks, self._seed = [task(name).name for name in tasks or TASKS], seed
+        self._world = MetaWorld(View(size=size))
+
+    @property
+    def spec(self) -> EmbodimentSpec:
+        """The arm and what is recorded of it."""
+        return self._world.spec
+
+    def record(self, writer: DatasetWriter) -> None:
+        """Add the next episode."""
+        world, number = self._world, writer.episodes
+        name = self._tasks[number % len(self._tasks)]
+        for attempt in range(_TRIES):
+            world.reset(name, self._seed + number // len(self._tasks) + attempt * STRIDE)
+            while not world.success and world.steps < LIMIT:
+                seen, action = world.observe(), world.expert_action()
+                writer.add_frame(seen.images, seen.state, action, seen.instruction)
+                world.step(action)
+            if world.success:
+                writer.save_episode()
+                return
+            writer.discard_episode()
+        raise _never(name, writer)
+
+    def close(self) -> None:
+        """Free what the world holds."""
+        self._world.close()
+
+
+def _never(task_name: str, writer: DatasetWriter) -> PremotorError:
+    return WorldError(
+        f"the expert achieved {task_name!r} in none of {_TRIES} scenes; {writer.episodes} episodes are kept. "
+        "Leave it out, or use another --seed."
+    )
