@@ -138,9 +138,7 @@ def verify(folder: Path, base: Path) -> dict[str, Any]:
     """
     path = folder / _MANIFEST
     if not path.is_file():
-        raise BundleError(
-            f"{folder} is no adapter: {_MANIFEST} is missing; `premotor train --base ... --lora 16` makes one"
-        )
+        raise BundleError(f"{folder} is no adapter: {_MANIFEST} is missing; `premotor train --from BUNDLE` makes one")
     try:
         manifest = cast(dict[str, Any], json.loads(path.read_text()))
         number, own, digest = manifest["format"], manifest["digest"], manifest["sha256"][_WEIGHTS]

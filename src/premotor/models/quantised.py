@@ -45,7 +45,7 @@ def quantise(system: nn.Module, bits: int) -> dict[str, int]:
     ao = extra("torchao.quantization", "quant")
     kinds = {
         8: ao.Int8WeightOnlyConfig(),
-        4: ao.IntxWeightOnlyConfig(weight_dtype=getattr(torch, "int4"), granularity=ao.PerGroup(_GROUP)),
+        4: ao.IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=ao.PerGroup(_GROUP)),  # type: ignore[attr-defined]
     }
     for kind in sorted(set(layers.values())):
         ao.quantize_(system, kinds[kind], filter_fn=lambda _, name, kind=kind: layers.get(name) == kind)
