@@ -112,9 +112,10 @@ def test_what_cannot_be_is_said(torchao: None) -> None:
         quantise(nn.Linear(32, 32), 3)
     with pytest.raises(BundleError, match="Conv2d has no linear layer of 32 inputs"):
         quantise(nn.Conv2d(3, 3, 1), 8)
-    broken = nn.Sequential(nn.Linear(32, 32), nn.Linear(32, 32))
+    last = nn.Linear(32, 32)
+    broken = nn.Sequential(nn.Linear(32, 32), last)
     with torch.no_grad():
-        broken[1].weight[3, 4] = torch.nan
+        last.weight[3, 4] = torch.nan
     with pytest.raises(BundleError, match="weights of 1 are not finite"):
         quantise(broken, 8)
 
