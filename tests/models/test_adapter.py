@@ -162,6 +162,18 @@ def test_what_makes_no_sense_is_said(base: Path, made: tuple[nn.Module, Path]) -
         adapter.verify(base, base)
 
 
+def test_one_adapter_at_a_time_and_a_sound_one(peft: None, base: Path, tmp_path: Path) -> None:
+    config, system = LoraConfig(rank=1, layers="asked"), bundle.load(base).system
+    adapter.attach(system, config)
+    with pytest.raises(SpecMismatch, match="Premotor has an adapter already; merge"):
+        adapter.attach(system, config)
+    adapter.learned(system)["asked.lora_B.weight"][0, 0] = torch.nan
+    adapter.save(tmp_path / "a", system, config, bundle.verify(base), {})
+    with pytest.raises(BundleError, match=r"not finite in asked\.lora_B\.weight; learn it again"):
+        adapter.merge_into(base, tmp_path / "a", tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
 def test_few_bits_take_no_adapter(peft: None, base: Path) -> None:
     pytest.importorskip("torchao", reason="the extra premotor[quant] is not installed")
     from premotor.models.quantised import quantise

@@ -80,6 +80,8 @@ def attach(system: nn.Module, config: LoraConfig) -> list[str]:
 
     A is random, so seed before. Raises SpecMismatch, see `linear_layers`; PremotorError without peft.
     """
+    if learned(system):
+        raise SpecMismatch(f"{type(system).__name__} has an adapter already; merge that one before another is attached")
     names = linear_layers(system, config.layers)
     if any(hasattr(system.get_submodule(name).weight, "qdata") for name in names):
         raise SpecMismatch("the system is quantised; fine-tune it before, and quantise what was learned with it")
@@ -89,14 +91,14 @@ def attach(system: nn.Module, config: LoraConfig) -> list[str]:
     peft.inject_adapter_in_model(wanted, system, adapter_name=_NAME)
     # peft freezes only what it looks at.
     for name, weight in system.named_parameters():
-        weight.requires_grad_("lora_" in name)
+        weight.requires_grad_(".lora_" in name)
     return names
 
 
 def learned(system: nn.Module) -> dict[str, Tensor]:
     """A and B of every layer with an adapter, by the names that they have in a file."""
     state = system.state_dict()
-    return {name.replace(f".{_NAME}.", "."): value for name, value in state.items() if f".{_NAME}." in name}
+    return {name.replace(f".{_NAME}.", "."): value for name, value in state.items() if ".lora_" in name}
 
 
 def merge(system: nn.Module) -> None:
@@ -176,6 +178,9 @@ def restore(system: nn.Module, folder: Path, base: Path) -> None:
         raise BundleError(
             f"adapter {folder} does not fit {base}: {', '.join(wrong[:8])} are not of the same shape in both"
         )
+    broken = [name for name, value in found.items() if not value.isfinite().all()]
+    if broken:
+        raise BundleError(f"adapter {folder} is not finite in {', '.join(broken[:8])}; learn it again")
     for name, place in places.items():
         place.copy_(found[name])
 
