@@ -14,10 +14,9 @@ from premotor.core.spec import EmbodimentSpec
 from premotor.data import Dataset, EpisodeData
 from premotor.training.store import ATTRIBUTES, CROWD, REFERENCES, Demonstration, write_shard
 
-__all__ = ["EVERY", "is_recorded", "write_recorded"]
+__all__ = ["is_recorded", "write_recorded"]
 
-EVERY = 2
-"""One frame in so many is learned from, as of what a recipe collects."""
+_EVERY = 2  # one frame in so many is learned from, as of what a recipe collects
 _SHARD = 10
 
 
@@ -49,7 +48,7 @@ def write_recorded(folder: Path, out: Path, robots: Mapping[str, EmbodimentSpec]
 
 
 def _demonstration(episode: EpisodeData, spec: EmbodimentSpec) -> Demonstration:
-    at = np.arange(0, len(episode), EVERY)
+    at = np.arange(0, len(episode), _EVERY)
     frames, cameras = len(at), len(spec.cameras)
     return Demonstration(
         embodiment=spec.name,
