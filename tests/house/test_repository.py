@@ -127,6 +127,25 @@ def test_imports_and_declared_packages_agree() -> None:
         assert declared | optional <= used | USED_BY_OTHERS, "declared in pyproject.toml but not imported in src"
 
 
+def test_extras_are_declared_and_are_nobodys_default() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {
+        name: {canonicalize_name(Requirement(line).name) for line in lines}
+        for name, lines in project["optional-dependencies"].items()
+        if name != "dev"
+    }
+    calls = [
+        [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+        for path in python_files("src")
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "extra"
+    ]
+    assert {name for _, name in calls} == set(extras)
+    assert all(str(module).partition(".")[0] in extras[str(name)] for module, name in calls)
+    pinned = {line.partition("==")[0] for line in (ROOT / "requirements.lock").read_text().splitlines()}
+    assert not pinned & set().union(*extras.values())
+
+
 def test_success_rates_are_quoted(tmp_path: Path) -> None:
     means = [
         {"split": "layout", "embodiment": arm, "rate": 0.5, "low": 0.25, "high": 0.75, "n": n}

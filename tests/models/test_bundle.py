@@ -13,6 +13,7 @@ from premotor.core.codec import build_codec
 from premotor.core.errors import BundleError
 from premotor.core.types import Observation
 from premotor.models import bundle
+from premotor.models.digest import manifest_digest
 from premotor.models.policy import BundlePolicy
 from premotor.models.systems.premotor import PremotorConfig
 from premotor.robots.embodiment import EMBODIMENTS
@@ -20,18 +21,22 @@ from premotor.robots.embodiment import EMBODIMENTS
 FILES = ("manifest.json", "model.safetensors", "codecs.json", "text.safetensors", "tokenizer.json")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_bundle(out: Path, **sizes: int) -> Path:
+    """An untrained policy of the Panda in `out`."""
     arm = EMBODIMENTS["panda"].spec
     rng = np.random.default_rng(0)
     actions = rng.normal(0, 0.01, (50, 4, len(arm.action.dims)))
     codec = build_codec(arm, actions, rng.normal(0, 1, (50, len(arm.state))))
     one = {"embodiments": ("panda",), "state_dims": (len(arm.state),), "action_dims": (7,)}
-    config = dataclasses.replace(PremotorConfig.toy(), **one, image_size=128)  # type: ignore[arg-type]
+    config = dataclasses.replace(PremotorConfig.toy(), **one, image_size=128, **sizes)  # type: ignore[arg-type]
     torch.manual_seed(0)
-    out = tmp_path_factory.mktemp("bundles") / "small"
     bundle.save(out, config.build(), config, {"panda": codec}, bundle.DEFAULT, {"recipe": "test"})
     return out
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_bundle(tmp_path_factory.mktemp("bundles") / "small")
 
 
 def observation() -> Observation:
@@ -83,7 +88,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
     shutil.copytree(folder, tmp_path / "b")
     manifest = json.loads((tmp_path / "b" / "manifest.json").read_text())
     manifest["config"]["width"] = 64
-    manifest["digest"] = bundle._own_digest(manifest)
+    manifest["digest"] = manifest_digest(manifest)
     (tmp_path / "b" / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="does not fit"):
         bundle.load(tmp_path / "b")

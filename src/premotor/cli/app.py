@@ -32,6 +32,10 @@ VERBS: dict[str, Verb] = {
     "run": Verb(module="premotor.cli.run", config="Run", does="do what a sentence says, in closed loop"),
     "record": Verb(module="premotor.cli.record", config="Record", does="record demonstrations as a LeRobot v3 dataset"),
     "train": Verb(module="premotor.cli.train", config="Train", does="make the bundled policy again, or another"),
+    "merge": Verb(module="premotor.cli.merge", config="Merge", does="make a bundle of a bundle and its adapter"),
+    "quantise": Verb(
+        module="premotor.cli.quantise", config="Quantise", does="make a bundle smaller, and say what that costs"
+    ),
     "import": Verb(module="premotor.cli.importing", config="Import", does="make a bundle of a public checkpoint"),
     "eval": Verb(module="premotor.cli.eval", config="Eval", does="measure success, with intervals"),
     "compare": Verb(

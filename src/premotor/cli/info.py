@@ -68,6 +68,7 @@ def _bundle(folder: Path) -> int:
         facts(
             [
                 ("system", f"{manifest['system']}, {count / 1e6:.2f} M parameters"),
+                *([("weights", f"{loaded.bits} bits in linear layers")] if loaded.bits else []),
                 ("robots", ", ".join(loaded.codecs)),
                 ("plans", _plans(loaded.config)),
                 ("words", _words(manifest)),

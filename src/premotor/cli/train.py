@@ -18,9 +18,12 @@ __all__ = ["Train"]
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a policy from nothing: demonstrations, learning, corrections, a bundle.
+    """Train a policy from nothing: demonstrations, learning, corrections, a bundle. Or fine-tune one.
 
     Example: premotor train --dry-run
+
+    With --from, a bundle goes on learning from the demonstrations in --data, in an adapter of a few MB (LoRA; needs the
+    extra premotor[lora]). The run then holds adapter/ and bundle/, in which it is merged.
 
     Everything that is complete is kept in the run's folder, so the same command goes on after Ctrl-C or a crash.
     Curves: tensorboard --logdir runs
@@ -33,9 +36,18 @@ class Train:
     model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")] = ()
     """With --system: settings of its configuration, such as history=interleaved action=discrete of robovlms."""
     data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """With --system: collect nothing, learn from the demonstrations of the run in this folder."""
+    """With --system: collect nothing, learn from the demonstrations of the run in this folder.
+
+    With --from: of a run, or of a recorded dataset.
+    """
+    base: Annotated[Path | None, tyro.conf.arg(name="from", metavar="BUNDLE", help_behavior_hint="")] = None
+    """Fine-tune this bundle."""
+    lora: Annotated[int | None, tyro.conf.arg(metavar="RANK", help_behavior_hint="")] = None
+    """With --from: rank of the adapter, 16 when left out; more of it can learn more."""
+    layers: Annotated[str | None, tyro.conf.arg(metavar="PATTERN", help_behavior_hint="")] = None
+    """With --from: only adapt linear layers whose whole name matches this regular expression; all when left out."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Folder of the run; runs/RECIPE, or runs/nano-SYSTEM and what --model sets, when left out."""
+    """Folder of the run; runs/RECIPE, runs/nano-SYSTEM and what --model sets, or runs/lora-BUNDLE, when left out."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Processes that drive simulated arms; one a core when left out."""
     dry_run: Annotated[bool, tyro.conf.arg(help_behavior_hint="")] = False
@@ -50,6 +62,10 @@ class Train:
         from premotor.cli.settings import settings
         from premotor.recipes import RECIPES, nano
 
+        if self.base is not None:
+            return self._fine_tuned(self.base)
+        if self.lora is not None or self.layers is not None:
+            raise PremotorError("--lora and --layers go with --from BUNDLE, which says what is fine-tuned")
         if self.system is not None:
             if self.data is not None and not (self.data / "data").is_dir():
                 raise PremotorError(
@@ -64,6 +80,21 @@ class Train:
         if self.recipe not in RECIPES:
             raise PremotorError(f"no recipe {self.recipe!r}; choose one of {', '.join(RECIPES)}")
         return RECIPES[self.recipe]()
+
+    def _fine_tuned(self, base: Path) -> "Recipe":
+        from premotor.recipes import fine_tuned
+        from premotor.training.recorded import is_recorded
+
+        if self.system is not None or self.model:
+            raise PremotorError("--from goes on with the system that the bundle is of; leave --system and --model out")
+        if self.data is None:
+            raise PremotorError("--from needs --data FOLDER, of a run or of `premotor record`, to learn from")
+        if not is_recorded(self.data) and not (self.data / "data").is_dir():
+            raise PremotorError(
+                f"{self.data} holds no demonstrations: neither data/ of `premotor train` nor meta/info.json of a "
+                "dataset, which `premotor record` makes"
+            )
+        return fine_tuned(base, self.data, 16 if self.lora is None else self.lora, self.layers or ".*")
 
     def _plan(self, recipe: "Recipe") -> int:
         from premotor.cli.terminal import console, duration, facts
@@ -105,6 +136,8 @@ class Train:
         except KeyboardInterrupt:
             out.print(f"stopped; the same command goes on from what is in {shown_path(folder)}", markup=False)
             return EXIT_INTERRUPTED
+        if recipe.tune is not None:
+            out.print(f"adapter: {shown_path(folder / 'adapter')}", markup=False)
         out.print(f"bundle: {shown_path(made)}", markup=False)
         out.print(f'  premotor run "pick up the red block" --policy {shown_path(made)}', style="dim", markup=False)
         return EXIT_OK
@@ -116,7 +149,7 @@ def _step_seconds(recipe: "Recipe") -> float:
 
     config = recipe.config()
     inputs, targets = config.fake_inputs(recipe.learn.batch), config.fake_targets(recipe.learn.batch)
-    system = config.prepared(targets.actions.numpy()).build()
+    system = config.prepared(targets.actions.numpy()).build() if recipe.tune is None else recipe.tune.start()
     taken = []
     for _ in range(3):
         began = time.perf_counter()

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import torch
+
+from premotor.models.adapter import LoraConfig, linear_layers
 from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
 from premotor.training.questions import WORDS
 from premotor.training.train import Recipe, Round
+from premotor.training.tune import Tune
 
-__all__ = ["RECIPES", "nano", "tabletop", "tiny"]
+__all__ = ["RECIPES", "fine_tuned", "nano", "tabletop", "tiny"]
 
 
 def tiny() -> Recipe:
@@ -65,6 +70,25 @@ def nano(system: str, data: str = "", model: Mapping[str, Any] | None = None) ->
         # Of normalised actions, one in fifty lies beyond 1.
         recipe = replace(recipe, model={"clip": 2.0} | changes)
     return recipe
+
+
+def fine_tuned(base: Path, data: Path, rank: int = 16, layers: str = ".*") -> Recipe:
+    """A bundle goes on learning from demonstrations alone, those of a run or of a LeRobot dataset, by LoRA.
+
+    rank, layers: see premotor.models.adapter. Raises what `Tune.of` does, and SpecMismatch when no layer matches.
+    """
+    tune = Tune.of(base, LoraConfig(rank=rank, layers=layers))
+    with torch.device("meta"):
+        linear_layers(tune.config().build(), layers)
+    return Recipe(
+        name=f"lora-{base.resolve().name}",
+        arms=tuple(tune.codecs()),
+        families=(),
+        rounds=(Round(episodes=0, learner=False, until=1500),),
+        learn=LearnConfig(batch=64, steps=1500, warmup=100, rate=1e-3),
+        data=str(data.resolve()),
+        tune=tune,
+    )
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {"tabletop": tabletop, "tiny": tiny}

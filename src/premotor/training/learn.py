@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from premotor.models.batch import Inputs, SceneTargets, window
 from premotor.models.contract import System, SystemConfig
@@ -134,7 +134,8 @@ class Batches:
         wrong = (rng.random((count, references)) < config.mistaken) | ~t.named[pick]
         spread = rng.exponential(config.belief_noise, (count, references, 1))
         believed = np.where(wrong[:, :, None], elsewhere, t.before[pick]) + spread * rng.normal(size=elsewhere.shape)
-        recalls = rng.random(count) >= config.forgotten
+        # Who does not know where anything is has nothing to remember.
+        recalls = (rng.random(count) >= config.forgotten) & there.any(1)
         return torch.from_numpy(believed.astype(np.float32)), torch.from_numpy(recalls)
 
     def _said(self, speech: Lexicon, pick: NDArray[np.int64], wordings: list[int]) -> Tensor:
@@ -164,14 +165,20 @@ class Batches:
 
 
 class Learner:
-    """A policy being trained: weights, their running average, the optimiser and the step it is at."""
+    """A policy being trained: weights, their running average, the optimiser and the step it is at.
 
-    def __init__(self, model: SystemConfig, config: LearnConfig) -> None:
+    tuned: makes the policy to begin with; what is frozen in it then stays as it is, to the last bit, and is not kept in
+    checkpoints.
+    """
+
+    def __init__(self, model: SystemConfig, config: LearnConfig, tuned: Callable[[], System] | None = None) -> None:
         torch.manual_seed(config.seed)
         self.model, self.config, self.step = model, config, 0
-        self.system: System = model.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average: System = model.build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        make = tuned or model.build
+        self.system: System = make().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average: System = make().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average.load_state_dict(self.system.state_dict())
+        self._tuned = tuned is not None
         self.average.eval().requires_grad_(False)
         self.mixed = bfloat16_is_faster() and self.system.mix()
         learned = [p for p in self.system.parameters() if p.requires_grad]
@@ -190,6 +197,10 @@ class Learner:
     def learn(self, batches: Batches, until: int, on_step: Callable[[int, dict[str, float]], None]) -> None:
         """Train to optimiser step `until`; on_step(step, losses) hears each step and may save or raise."""
         self.system.train()
+        if self._tuned:
+            for part in self.system.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.eval()  # its statistics are part of what stays as it is
         for inputs, targets in batches.ahead(self.step, until):
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate(self.step)
@@ -205,17 +216,24 @@ class Learner:
 
     def _follow(self) -> None:
         weight = 1.0 - min(self.config.average, (1 + self.step) / (10 + self.step))
-        now, slow = self.system.state_dict(), self.average.state_dict()
+        now, slow = self._learned(self.system), self._learned(self.average)
         floats = [k for k, v in now.items() if v.is_floating_point()]
         torch._foreach_lerp_([slow[k] for k in floats], [now[k] for k in floats], weight)
         for name in now.keys() - set(floats):
             slow[name].copy_(now[name])
 
+    def _learned(self, system: System) -> dict[str, Tensor]:
+        """The state of a system, or as much of it as learns."""
+        state = system.state_dict()
+        if not self._tuned:
+            return state
+        return {name: state[name] for name, weight in self.system.named_parameters() if weight.requires_grad}
+
     def save(self, folder: Path) -> None:
         """Write a checkpoint; the previous one stays until this one is complete."""
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {f"system.{k}": v.contiguous() for k, v in self.system.state_dict().items()}
-        tensors |= {f"average.{k}": v.contiguous() for k, v in self.average.state_dict().items()}
+        tensors = {f"system.{k}": v.contiguous() for k, v in self._learned(self.system).items()}
+        tensors |= {f"average.{k}": v.contiguous() for k, v in self._learned(self.average).items()}
         for index, state in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{k}": v.contiguous() for k, v in state.items()}
         temporary = folder / "checkpoint.partial"
@@ -231,8 +249,10 @@ class Learner:
         for name, value in load_file(path).items():
             head, _, rest = name.partition(".")
             parts[head][rest] = value
-        self.system.load_state_dict(parts["system"], strict=True)
-        self.average.load_state_dict(parts["average"], strict=True)
+        for system, saved in ((self.system, parts["system"]), (self.average, parts["average"])):
+            whole, learned = system.state_dict(), self._learned(system)
+            frozen = {name: value for name, value in whole.items() if name not in learned}
+            system.load_state_dict(frozen | saved, strict=True)
         weights = [p for group in self.optimiser.param_groups for p in group["params"]]
         state: dict[int, dict[str, Any]] = {}
         for name, value in parts["optimiser"].items():

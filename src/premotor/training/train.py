@@ -5,7 +5,7 @@ Everything lies in one run folder and everything that is complete is kept, so a 
     data/round-<k>/<shard>/   demonstrations      learner-<k>/   the bundle that drove in round k
     codecs.json, config.json  fitted after round 0, then fixed
     checkpoint.safetensors    weights, average, optimiser, step
-    curves/                   TensorBoard         bundle/        the result
+    curves/                   TensorBoard         bundle/        the result; of fine-tuning adapter/, too
 """
 
 import ctypes
@@ -27,6 +27,7 @@ from torch.utils.tensorboard import SummaryWriter
 from premotor.core.codec import Codec, build_codec
 from premotor.core.errors import DatasetError
 from premotor.models import bundle
+from premotor.models.adapter import attach
 from premotor.models.contract import SystemConfig
 from premotor.models.language import minilm
 from premotor.models.policy import BundlePolicy
@@ -37,7 +38,9 @@ from premotor.sim.tabletop.world import CAMERAS
 from premotor.training.collect import CollectConfig, collect_shard
 from premotor.training.grounding import Cell, collect_scenes
 from premotor.training.learn import CHECKPOINT, Batches, LearnConfig, Learner
+from premotor.training.recorded import is_recorded, write_recorded
 from premotor.training.store import Store, Table
+from premotor.training.tune import Tune
 
 __all__ = ["Recipe", "Report", "Round", "describe", "keep_memory", "text_files", "train"]
 
@@ -66,7 +69,9 @@ class Recipe:
 
     system, preset, model: which named system, of which size, and what is changed of that. scenes: per family and arm,
     seen in `looks` still pictures each, for grounding alone, or for questions and answers if the system speaks; seeds
-    from a million on. data: folder of another run; its demonstrations of these arms and families are learned from, too.
+    from a million on. data: folder of another run; its demonstrations of these arms and families (all, where none is
+    named) are learned from, too; of a fine-tuning recorded ones in a LeRobot dataset as well. tune: fine-tune this
+    bundle, whose robots `arms` are, in place of a named system.
     """
 
     name: str
@@ -82,6 +87,7 @@ class Recipe:
     learn: LearnConfig = field(default_factory=LearnConfig)
     collect: CollectConfig = field(default_factory=CollectConfig)
     first_seed: int = 0
+    tune: Tune | None = None
 
     @property
     def steps(self) -> int:
@@ -90,19 +96,26 @@ class Recipe:
 
     def config(self) -> SystemConfig:
         """The policy's sizes, with the arms' own dimensions."""
+        if self.tune is not None:
+            return self.tune.config()
         return config_for(self.system, [embodiment(arm).spec for arm in self.arms], self.preset, **self.model)
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
     """The plan in numbers, for --dry-run: parameters, episodes, steps, samples."""
     with torch.device("meta"):
-        weights = sum(p.numel() for p in recipe.config().build().parameters() if p.requires_grad)
+        system = recipe.config().build()
+        if recipe.tune is not None:
+            attach(system, recipe.tune.lora)
+        weights = sum(p.numel() for p in system.parameters() if p.requires_grad)
     episodes = sum(r.episodes for r in recipe.rounds) * len(recipe.arms) * len(recipe.families)
     return {
         "recipe": recipe.name,
-        "system": f"{recipe.system}, {recipe.preset}",
+        **(
+            {"system": f"{recipe.system}, {recipe.preset}"} if recipe.tune is None else {"fine-tuned": recipe.tune.base}
+        ),
         "arms": recipe.arms,
-        "families": recipe.families,
+        "families": recipe.families or "all that there are",
         "trainable parameters": weights,
         "demonstrations": episodes,
         **({"and those in": recipe.data} if recipe.data else {}),
@@ -123,7 +136,7 @@ def train(
     began = time.time()
     keep_memory()
     _claim(recipe, out)
-    text = text_files(out / "text")
+    text = (recipe.tune.text if recipe.tune is not None else None) or text_files(out / "text")
     encoder = minilm.TextEncoder(text)
     # What there is no checkpoint of may still depend on demonstrations that are not there.
     learner = _learner(recipe, out) if (out / CHECKPOINT).is_file() else None
@@ -132,7 +145,7 @@ def train(
             if learner is not None and learner.step >= round_.until:
                 continue
             if learner is not None and round_.learner and not (out / f"learner-{index}").exists():
-                bundle.save(out / f"learner-{index}", learner.average, learner.model, _load_codecs(out), text, {})
+                _save(recipe, learner, out, out / f"learner-{index}", text, {})
             _collect(recipe, index, out, workers, report)
             store = _store(recipe, index, out)
             table = _table(recipe, store, out)
@@ -148,7 +161,7 @@ def train(
     if learner is None:
         raise DatasetError(f"recipe {recipe.name!r} has no rounds; nothing was learned")
     facts = {"recipe": json.loads(_fingerprint(recipe)), "seconds": round(time.time() - began)} | dict(lineage or {})
-    bundle.save(out / "bundle", learner.average, learner.model, _load_codecs(out), text, facts)
+    _save(recipe, learner, out, out / "bundle", text, facts)
     return out / "bundle"
 
 
@@ -185,7 +198,18 @@ def _claim(recipe: Recipe, out: Path) -> None:
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    return json.dumps(dataclasses.asdict(recipe), sort_keys=True, indent=1)
+    facts = dataclasses.asdict(recipe)
+    if recipe.tune is None:
+        # So that a run which began before there was fine-tuning goes on.
+        del facts["tune"]
+    return json.dumps(facts, sort_keys=True, indent=1)
+
+
+def _save(recipe: Recipe, learner: Learner, out: Path, folder: Path, text: Path, facts: Mapping[str, Any]) -> None:
+    if recipe.tune is not None:
+        recipe.tune.save(learner.average, out / "adapter", folder, facts)
+    else:
+        bundle.save(folder, learner.average, learner.model, _load_codecs(out), text, facts)
 
 
 def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report) -> None:
@@ -249,6 +273,10 @@ def _store(recipe: Recipe, index: int, out: Path) -> Store:
     folders += [out / "data" / "scenes"] if recipe.scenes else []
     if not recipe.data:
         return Store(folders, CAMERAS, recipe.arms)
+    if recipe.tune is not None and is_recorded(Path(recipe.data)):
+        robots = {name: codec.spec for name, codec in recipe.tune.codecs().items()}
+        write_recorded(Path(recipe.data), out / "data" / "recorded", robots)
+        return Store([*folders, out / "data" / "recorded"], CAMERAS, recipe.arms)
     folders += sorted((Path(recipe.data) / "data").glob("round-*"))
     config = recipe.config()
     folders += [Path(recipe.data) / "data" / "scenes"] if config.grounded or config.speech else []
@@ -260,7 +288,8 @@ def _table(recipe: Recipe, store: Store, out: Path) -> Table:
     if (out / "codecs.json").is_file():
         codecs = _load_codecs(out)
     else:
-        codecs = {arm: _fitted(store, arm, config.taught.stop) for arm in recipe.arms}
+        fitted = recipe.tune.codecs() if recipe.tune is not None else None
+        codecs = fitted or {arm: _fitted(store, arm, config.taught.stop) for arm in recipe.arms}
         (out / "codecs.json").write_text(json.dumps({n: c.to_json() for n, c in codecs.items()}))
     speaks = config.speech is not None
     return store.table(codecs, config.taught, config.ages, grounded=config.grounded, speaks=speaks)
@@ -274,6 +303,10 @@ def _fitted(store: Store, arm: str, horizon: int) -> Codec:
 def _learner(recipe: Recipe, out: Path, table: Table | None = None) -> Learner:
     """The learner where it was; a new one has what it needs prepared for the table's chunks."""
     path, config = out / "config.json", recipe.config()
+    if recipe.tune is not None:
+        learner = Learner(config, recipe.learn, recipe.tune.start)
+        learner.resume(out)
+        return learner
     if path.is_file():
         config = restored_config(recipe.system, json.loads(path.read_text()))
     elif table is not None:

@@ -166,7 +166,7 @@ class Act(System):
         return self(inputs, self._no_style(inputs))
 
     def _no_style(self, inputs: Inputs) -> Tensor:
-        return self.out.weight.new_zeros(len(inputs.embodiment), self.config.style)
+        return self.rows.weight.new_zeros(len(inputs.embodiment), self.config.style)
 
     def _transformer(self, layers: int, *, end_norm: bool, cross: bool = False) -> DetrTransformer:
         c = self.config
