@@ -25,8 +25,8 @@ class Inputs:
     goals: camera -> (B, H, W, 3), how it shall look in the end; a missing camera has no goal. present: camera -> (B,)
     or (B, K), True where that robot has that picture (all, when missing). spots: name -> (B,), for a system whose
     sentences are not of words alone: before which word what is called so stands (the first, when missing).
-    believed: (B, R, 3), where it believed object and target to be when it planned last, metres in the base frame; recalls:
-    (B,) True where it did.
+    believed: (B, R, 3), where it believed object and target to be when it planned last, metres in the base frame;
+    recalls: (B,) True where it did.
     """
 
     images: dict[str, Tensor]

@@ -35,8 +35,8 @@ CHECKPOINT = "checkpoint.safetensors"
 class LearnConfig:
     """How to learn. Steps are optimiser steps; the cosine runs over all of them, whatever the rounds.
 
-    forgotten, mistaken, belief_noise: how often there is no earlier belief, how often it is about another thing, and the
-    mean over rows of its standard deviation in metres.
+    forgotten, mistaken, belief_noise: how often there is no earlier belief, how often it is about another thing, and
+    the mean over rows of its standard deviation in metres.
     """
 
     batch: int = 128

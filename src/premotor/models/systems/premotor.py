@@ -3,8 +3,8 @@
 Words and both cameras meet in a few slots; two of the slots point, in each camera, at the object and at the
 target that the instruction names; the action head sees where they point, what is found there, the slots and the
 joints, and gives a chunk of actions. What is believed is carried from plan to plan: once a thing was moved or hidden,
-"the cup left of the bowl" is no longer found by reading the sentence again. Pointing, and naming every thing that is in a picture, are taught by labels
-that simulation gives for free, and they are what makes so small an encoder enough.
+"the cup left of the bowl" is no longer found by reading the sentence again. Pointing, and naming every thing that is in
+a picture, are taught by labels that simulation gives for free, and they are what makes so small an encoder enough.
 """
 
 from dataclasses import dataclass, replace
@@ -170,7 +170,9 @@ class Premotor(System):
         self.mixed = False
         seen = len(c.cameras) * REFERENCES * (c.fine + 1 + 2 * _WAVES)
         recalled = REFERENCES * 3 * _WAVES
-        self.places = nn.Sequential(nn.Linear(seen + c.width + recalled, 256), nn.GELU(), nn.Linear(256, REFERENCES * 3))
+        self.places = nn.Sequential(
+            nn.Linear(seen + c.width + recalled, 256), nn.GELU(), nn.Linear(256, REFERENCES * 3)
+        )
         features = seen + c.width + c.slots * c.width + REFERENCES * 3 + kinds * max(c.state_dims) * _WAVES
         # Image points, metres and slots have very different spreads; the head must not have to find that out.
         self.level = nn.BatchNorm1d(features)

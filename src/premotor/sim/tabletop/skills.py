@@ -33,7 +33,9 @@ _HOLD = 0.006  # metres of a thing that the fingers must at least reach around w
 # Cost of a radian that the hand is turned away from its comfortable direction, and from where it is now. Where few
 # directions fit, the nearest is taken: a learner that cannot tell 44 degrees from 46 must not stand between two.
 _FREE, _FEW = (0.25, 0.06), (0.1, 0.2)
-_PUSHED = 0.008  # gap in metres up to which it pushes: a learner that stops a centimetre short should still be near enough
+_PUSHED = (
+    0.008  # gap in metres up to which it pushes: a learner that stops a centimetre short should still be near enough
+)
 _SLIDE = 0.06  # metres that the low gripper moves sideways behind a pushed thing; further, it goes over the top
 _SIDE = np.array([1.0, 1.0, 0.0])
 
@@ -371,7 +373,9 @@ def push(view: View, name: str, target: str) -> Waypoint:
         on = view.tool + ahead * min(gap - _PUSHED + 0.012, 0.06) - across * min(max(2.0 * beside, -0.02), 0.02)
         back = behind - 0.6 * max(abs(beside) - 0.012, 0.0) * ahead  # around it, not into its side
         where = back + share * (on - back)
-        return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.15 - 0.03 * share)
+        return Waypoint(
+            position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.15 - 0.03 * share
+        )
     over = max(view.top(name) + 0.012, obstacle) + hand.below
     if view.gripper > 0.15:  # an open gripper would come down around the thing
         behind[2] = over
