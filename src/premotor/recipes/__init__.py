@@ -39,7 +39,7 @@ def tabletop() -> Recipe:
         Round(episodes=24, learner=True, until=14000),
         Round(episodes=24, learner=True, until=27500),
         Round(episodes=24, learner=True, until=30500),
-        Round(episodes=24, learner=True, until=34500),
+        Round(episodes=24, learner=True, until=33000),
     )
     learn = LearnConfig(steps=36000, rate=1.6e-3)
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=CollectConfig(disturbed=0.5))
