@@ -120,7 +120,7 @@ def test_record_refuses_another_robot_and_info_describes_what_is_there(premotor:
     assert "recordings of 'so101'" in " ".join(refused.stderr.split())
     said = premotor("info", "demos")
     assert said.returncode == 0
-    for told in ("so101", "shoulder_pan", "drawer", "healthy"):
+    for told in ("so101", "shoulder_pan", "healthy", Dataset(tmp_path / "demos").episodes[0].tasks[0]):
         assert told in said.stdout
     (video,) = (tmp_path / "demos").rglob("observation.images.front/**/*.mp4")
     video.write_bytes(video.read_bytes()[:-2000])

@@ -125,12 +125,16 @@ def test_a_row_of_the_network_does_not_depend_on_the_other_rows() -> None:
         # The same row in the same place, with copies of another around it.
         pick = torch.full((8,), (row + 3) % 8)
         pick[row] = row
+        assert full.believed is not None
+        assert full.recalls is not None
         other = Inputs(
             images={name: image[pick] for name, image in full.images.items()},
             words=full.words[pick],
             words_mask=full.words_mask[pick],
             state=full.state[pick],
             embodiment=full.embodiment[pick],
+            believed=full.believed[pick],
+            recalls=full.recalls[pick],
         )
         assert torch.equal(system.sample(other)[row], wanted[row])
 

@@ -85,5 +85,5 @@ def test_earlier_beliefs_are_near_forgotten_or_of_another_thing(tmp_path: Path) 
     named = np.concatenate([table.before[table.named]])
     away = np.abs(believed[:, None] - places).max(-1).min(1)
     about_it = np.abs(believed[:, None] - named).max(-1).min(1) < 0.02
-    assert np.quantile(away, 0.95) < 0.02
+    assert np.quantile(away, 0.9) < 0.02
     assert 0.3 < about_it.mean() < 0.7  # half of the references are named, few of these are mistaken

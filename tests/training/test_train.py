@@ -154,5 +154,5 @@ def test_every_system_has_a_recipe(system: str, tmp_path: Path) -> None:
     # Whoever is not told what to do learns one task.
     assert (len(recipe.families) == 1) == (system in ("act", "diffusion_policy"))
     # Whoever speaks is asked questions, too.
-    assert (recipe.config().speech is not None) == (recipe.scenes > 0) == (system in ("rt2", "palm_e"))
+    assert (recipe.config().speech is not None) == (recipe.scenes > 0) == (system in ("rt2", "palm_e", "pi05"))
     assert describe(recipe)["trainable parameters"] < 25e6

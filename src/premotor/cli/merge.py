@@ -13,7 +13,7 @@ __all__ = ["Merge"]
 
 @dataclass(frozen=True, kw_only=True)
 class Merge:
-    """Merge an adapter into the bundle that it was learned for; the result is an ordinary bundle.
+    """Merge an adapter into its bundle; the result is an ordinary bundle.
 
     Example: premotor merge runs/lora-tabletop/adapter --base bundles/tabletop --out bundles/tuned
 

@@ -20,7 +20,9 @@ __all__ = ["Quantise"]
 
 @dataclass(frozen=True, kw_only=True)
 class Quantise:
-    """Make a bundle with weights of 8 or 4 bits, and report its size, its speed and its success beside the original's.
+    """Make a bundle with weights of 8 or 4 bits, and compare it with its original.
+
+    The report has size, speed and success of both.
 
     Example: premotor quantise runs/tabletop/bundle --bits 8 --out runs/tabletop/bundle8
 
