@@ -36,7 +36,7 @@ class Train:
     model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")] = ()
     """With --system: settings of its configuration, such as history=interleaved action=discrete of robovlms."""
     data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """With --system: collect nothing, learn from the run in this folder. With --from: from a run or a recorded dataset."""
+    """With --system: collect nothing, learn from the run in this folder. With --from: from a run or a dataset."""
     base: Annotated[Path | None, tyro.conf.arg(name="from", metavar="BUNDLE", help_behavior_hint="")] = None
     """Fine-tune this bundle."""
     lora: Annotated[int | None, tyro.conf.arg(metavar="RANK", help_behavior_hint="")] = None
