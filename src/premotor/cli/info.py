@@ -101,7 +101,7 @@ def _plans(config: "SystemConfig") -> str:
 
 def _words(manifest: Mapping[str, Any]) -> str:
     """How it is told what to do."""
-    told = manifest.get("words", {"kind": "minilm"})
+    told = manifest["words"]
     kinds = {
         "minilm": "features of the frozen text encoder",
         "ids": f"up to {told.get('length')} ids of its own tokenizer, prompted as {told.get('prompt')}",

@@ -198,11 +198,7 @@ def _claim(recipe: Recipe, out: Path) -> None:
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    facts = dataclasses.asdict(recipe)
-    if recipe.tune is None:
-        # So that a run which began before there was fine-tuning goes on.
-        del facts["tune"]
-    return json.dumps(facts, sort_keys=True, indent=1)
+    return json.dumps(dataclasses.asdict(recipe), sort_keys=True, indent=1)
 
 
 def _save(recipe: Recipe, learner: Learner, out: Path, folder: Path, text: Path, facts: Mapping[str, Any]) -> None:

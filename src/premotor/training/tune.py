@@ -30,7 +30,7 @@ class Tune:
         Raises BundleError for a bundle of few bits, or one that reads words which are not the text encoder's.
         """
         manifest = bundle.verify(base)
-        kind = manifest.get("words", {}).get("kind", "minilm")
+        kind = manifest["words"]["kind"]
         if manifest.get("bits"):
             raise BundleError(
                 f"{base} has weights of {manifest['bits']} bits; fine-tune the bundle that it was made of"
@@ -45,7 +45,7 @@ class Tune:
     @property
     def text(self) -> Path | None:
         """Where its text encoder is, None if it has none."""
-        return Path(self.base) if self._manifest().get("words", {}).get("kind", "minilm") == "minilm" else None
+        return Path(self.base) if self._manifest()["words"]["kind"] == "minilm" else None
 
     def config(self) -> SystemConfig:
         """Of the policy."""
