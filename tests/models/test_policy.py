@@ -113,7 +113,7 @@ def test_what_is_masked_does_not_matter(policy: BundlePolicy) -> None:
 
 def test_a_belief_is_of_an_earlier_plan_for_the_same_words() -> None:
     memory = Memory((0.0,), 0.025)
-    first, second = torch.zeros(2, 3), torch.ones(2, 3)
+    first, second = torch.tensor([[0.1, 0, 0], [0.2, 0, 0]]), torch.tensor([[0.3, 0, 0], [0.5, 0, 0]])
     assert memory.believed(seen(0)) is None
     memory.believe(seen(0), first)
     assert memory.believed(seen(0)) is None  # asked again about one moment, it answers the same
@@ -124,6 +124,16 @@ def test_a_belief_is_of_an_earlier_plan_for_the_same_words() -> None:
     assert memory.believed(dataclasses.replace(seen(800), instruction="pull it")) is None
     assert memory.believed(seen(100)) is None  # another episode
     assert memory.believed(seen(800)) is None
+
+
+@pytest.mark.parametrize(
+    ("apart", "kept"),
+    [((0, 0, 0), False), ((0.03, 0.03, 0.02), False), ((0.05, 0, 0), True), ((0, 0, 0.03), True)],
+)
+def test_a_belief_is_let_go_when_the_object_lies_in_its_target(apart: tuple[float, ...], kept: bool) -> None:
+    memory, there = Memory((0.0,), 0.025), torch.tensor([0.3, -0.1, 0.02])
+    memory.believe(seen(0), torch.stack([there + torch.tensor(apart), there]))
+    assert (memory.believed(seen(400)) is not None) == kept
 
 
 def test_the_native_policy_is_told_what_it_believed(tmp_path: Path) -> None:

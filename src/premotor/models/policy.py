@@ -18,6 +18,7 @@ from premotor.models.vision.cnn import folded
 __all__ = ["Belief", "BundlePolicy", "Memory"]
 
 _NS = 1_000_000_000
+_TOGETHER, _LEVEL = 0.045, 0.025  # metres
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,11 +67,13 @@ class Memory:
         self._plans = [*before[-1:], (now.stamp_ns, now.instruction, places)]
 
     def believed(self, now: Observation) -> Tensor | None:
-        """(R, 3) what was believed at the last plan before now, None where there was none for this instruction."""
+        """(R, 3) what was believed at the last plan before now; None where there was none for this instruction, or where
+        that has been done.
+        """
         if self._plans and now.stamp_ns < self._plans[-1][0]:
             self._plans = []
         before = [places for stamp, told, places in self._plans if stamp < now.stamp_ns and told == now.instruction]
-        return before[-1] if before else None
+        return before[-1] if before and not _arrived(before[-1]) else None
 
     def _newest(self, until_ns: int) -> Observation | None:
         return next((seen for seen in reversed(self._seen) if seen.stamp_ns <= until_ns), None)
@@ -188,6 +191,12 @@ class BundlePolicy:
             words_mask=mask,
             embodiment=torch.full((len(seen),), self._index),
         )
+
+
+def _arrived(places: Tensor) -> bool:
+    """Whether the object lies in its target. What comes next is about another thing, if there is one left."""
+    away = (places[0] - places[1]).abs()
+    return bool(away[:2].norm() < _TOGETHER and away[2] < _LEVEL)
 
 
 def _stacked(seen: Sequence[Sequence[Observation]], camera: str) -> Tensor:

@@ -40,9 +40,13 @@ def tabletop() -> Recipe:
         Round(episodes=24, learner=True, until=27500),
         Round(episodes=24, learner=True, until=30500),
         Round(episodes=24, learner=True, until=33000),
+        Round(episodes=24, learner=True, until=36000),
+        Round(episodes=48, learner=True, until=40000, families=("stack", "push_to", "put_all_in")),
+        Round(episodes=24, learner=True, until=44000),
     )
-    learn = LearnConfig(steps=36000, rate=1.6e-3)
-    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=CollectConfig(disturbed=0.5))
+    learn = LearnConfig(steps=47000, rate=1.6e-3)
+    collect = CollectConfig(disturbed=0.5, learner_steps=(15, 120))
+    return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=collect)
 
 
 def nano(system: str, data: str = "", model: Mapping[str, Any] | None = None) -> Recipe:

@@ -145,7 +145,10 @@ class _Recording:
     def _hand_over(self) -> None:
         self._left -= 1
         if self._learner:
-            if self._left <= 0:
+            if self._runner.tick >= self._episode.max_steps:
+                # It had its time. Where it got stuck is what it most needs to be shown the way out of.
+                self._driver = _Driver.EXPERT
+            elif self._left <= 0:
                 to_expert = self._driver is _Driver.LEARNER
                 self._driver = _Driver.EXPERT if to_expert else _Driver.LEARNER
                 self._left = self._draw(self._config.expert_steps if to_expert else self._config.learner_steps)

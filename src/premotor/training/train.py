@@ -14,7 +14,7 @@ import json
 import multiprocessing
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,11 +56,15 @@ _SCENE_SEEDS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Round:
-    """`episodes` demonstrations per family and arm, with or without the learner driving; then learn to step `until`."""
+    """`episodes` demonstrations per family and arm, with or without the learner driving; then learn to step `until`.
+
+    families: only of these; of all, where none is named.
+    """
 
     episodes: int
     learner: bool
     until: int
+    families: tuple[Family, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +112,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
         if recipe.tune is not None:
             attach(system, recipe.tune.lora)
         weights = sum(p.numel() for p in system.parameters() if p.requires_grad)
-    episodes = sum(r.episodes for r in recipe.rounds) * len(recipe.arms) * len(recipe.families)
+    episodes = sum(r.episodes * len(r.families or recipe.families) for r in recipe.rounds) * len(recipe.arms)
     return {
         "recipe": recipe.name,
         **(
@@ -209,15 +213,16 @@ def _save(recipe: Recipe, learner: Learner, out: Path, folder: Path, text: Path,
 
 
 def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report) -> None:
+    round_ = recipe.rounds[index]
     first = recipe.first_seed + sum(r.episodes for r in recipe.rounds[:index])
-    driver = out / f"learner-{index}" if recipe.rounds[index].learner else None
+    driver = out / f"learner-{index}" if round_.learner else None
     jobs = [
         partial(_drive, out / "data" / f"round-{index}", *job, recipe.collect, driver)
-        for job in _jobs(recipe, first, recipe.rounds[index].episodes, _SHARD)
+        for job in _jobs(recipe, first, round_.episodes, _SHARD, round_.families or recipe.families)
     ]
     jobs += [
         partial(collect_scenes, out / "data" / "scenes", *job, recipe.looks, asked=recipe.config().speech is not None)
-        for job in _jobs(recipe, _SCENE_SEEDS + recipe.first_seed, recipe.scenes, _SCENE_SHARD)
+        for job in _jobs(recipe, _SCENE_SEEDS + recipe.first_seed, recipe.scenes, _SCENE_SHARD, recipe.families)
     ]
     context = multiprocessing.get_context("spawn")
     kept = tried = 0
@@ -233,11 +238,13 @@ def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report
             raise
 
 
-def _jobs(recipe: Recipe, first: int, count: int, size: int) -> Iterator[tuple[str, str, list[Cell]]]:
+def _jobs(
+    recipe: Recipe, first: int, count: int, size: int, families: Sequence[Family]
+) -> Iterator[tuple[str, str, list[Cell]]]:
     for start in range(first, first + count, size):
         seeds = range(start, min(start + size, first + count))
         for arm in recipe.arms:
-            for family in recipe.families:
+            for family in families:
                 yield f"{arm}-{family}-{start:07d}", arm, [(family, seed) for seed in seeds]
 
 

@@ -18,8 +18,8 @@ from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, SceneTargets
 from premotor.models.contract import Plan, Robots, System, SystemConfig
 from premotor.models.fusion.slots import SlotFusion
+from premotor.models.heads.hypotheses import HypothesesHead, likeliest, nearest_loss
 from premotor.models.heads.pointing import Pointer, Pointing, heat_target
-from premotor.models.heads.regression import RegressionHead
 from premotor.models.vision.cnn import PyramidEncoder
 
 __all__ = ["REFERENCES", "Output", "Premotor", "PremotorConfig"]
@@ -30,12 +30,14 @@ _WAVES = 1 + 2 * _OCTAVES
 
 
 class Output(NamedTuple):
-    """What one forward pass says. actions (B, H, A); pointing per camera; places (B, R, 3) metres, base frame.
+    """What one forward pass says. chunks (B, N, H, A), logits (B, N); pointing per camera; places (B, R, 3) metres,
+    base frame.
 
     features: what the action head sees. fine: each camera's map (B, C, G, G). slots: (B, K, D).
     """
 
-    actions: Tensor
+    chunks: Tensor
+    logits: Tensor
     pointing: dict[str, Pointing]
     places: Tensor
     features: Tensor
@@ -70,6 +72,7 @@ class PremotorConfig(SystemConfig):
     blocks: int = 3
     head_width: int = 512
     head_blocks: int = 3
+    hypotheses: int = 4
     grounding: float = 1.0
     naming: float = 1.0
 
@@ -173,10 +176,12 @@ class Premotor(System):
         self.places = nn.Sequential(
             nn.Linear(seen + c.width + recalled, 256), nn.GELU(), nn.Linear(256, REFERENCES * 3)
         )
-        features = seen + c.width + c.slots * c.width + REFERENCES * 3 + kinds * max(c.state_dims) * _WAVES
+        found = (REFERENCES + 1) * 3 * _WAVES
+        features = seen + c.width + c.slots * c.width + found + kinds * max(c.state_dims) * _WAVES
         # Image points, metres and slots have very different spreads; the head must not have to find that out.
         self.level = nn.BatchNorm1d(features)
-        self.head = RegressionHead(features, c.head_width, c.head_blocks, c.horizon, kinds * max(c.action_dims))
+        every = kinds * max(c.action_dims)
+        self.head = HypothesesHead(features, c.head_width, c.head_blocks, c.horizon, every, c.hypotheses)
 
     def forward(self, inputs: Inputs) -> Output:
         """Everything the policy can say about a batch."""
@@ -194,35 +199,37 @@ class Premotor(System):
         seen = torch.cat(found, -1)
         places = self.places(torch.cat([seen, recalled], -1))
         own = F.one_hot(inputs.embodiment, len(c.embodiments))[..., None] * _waves(inputs.state).flatten(1)[:, None]
-        features = self.level(torch.cat([seen, slots.flatten(1), places.detach(), own.flatten(1)], -1))
+        places = places.view(-1, REFERENCES, 3)
+        features = self.level(torch.cat([seen, slots.flatten(1), _located(places.detach()), own.flatten(1)], -1))
         # The head predicts for every robot; the row's own robot is picked.
-        every = self.head(features).view(len(features), c.horizon, len(c.embodiments), -1)
-        actions = every[torch.arange(len(every)), :, inputs.embodiment]
-        return Output(actions, pointing, places.view(-1, REFERENCES, 3), features, fine, slots)
+        every, logits = self.head(features)
+        every = every.unflatten(-1, (len(c.embodiments), -1))
+        chunks = every[torch.arange(len(every)), :, :, inputs.embodiment]
+        return Output(chunks, logits, pointing, places, features, fine, slots)
 
     def loss(self, inputs: Inputs, targets: SceneTargets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
         out = self(inputs)
-        act = ((out.actions - targets.actions).abs() * targets.weight).sum() / targets.weight.sum().clamp(min=1.0)
+        act, choice = nearest_loss(out.chunks, out.logits, targets.actions, targets.weight)
         heat, seen = self._grounding(out, targets)
         named = targets.named.float()
         place = ((out.places - targets.places).abs().mean(-1) * named).sum() / named.sum().clamp(min=1.0)
         name, asked = self._naming(out, targets)
-        total = act + self.config.grounding * (0.05 * heat + 0.02 * seen + 2.0 * place)
+        total = act + 0.02 * choice + self.config.grounding * (0.05 * heat + 0.02 * seen + 2.0 * place)
         total = total + self.config.naming * (0.1 * name + 0.03 * asked)
-        parts = {"loss": total, "action": act, "heat": heat, "seen": seen, "place_m": place}
+        parts = {"loss": total, "action": act, "choice": choice, "heat": heat, "seen": seen, "place_m": place}
         parts |= {"name": name, "asked": asked}
         return total, {k: float(v.detach()) for k, v in parts.items()}
 
     @torch.inference_mode()
     def sample(self, inputs: Inputs) -> Tensor:
         """(B, H, A) normalised actions."""
-        return self(inputs).actions
+        return self.plan(inputs).actions
 
     def plan(self, inputs: Inputs) -> Plan:
         """Actions, and what was pointed at meanwhile."""
         out = self(inputs)
-        return Plan(out.actions, out.pointing, out.places)
+        return Plan(likeliest(out.chunks, out.logits), out.pointing, out.places)
 
     def mix(self) -> bool:
         """Look and read words in bfloat16."""
@@ -286,6 +293,11 @@ def _waves(x: Tensor) -> Tensor:
     """
     turned = x[..., None] * (torch.pi * 2.0 ** torch.arange(_OCTAVES, device=x.device))
     return torch.cat([x[..., None], turned.sin(), turned.cos()], -1)
+
+
+def _located(places: Tensor) -> Tensor:
+    """(B, R, 3) metres -> (B, (R + 1) * 27): the places, and how far the object is from the target, finely resolved."""
+    return torch.cat([_waves(places * 2), _waves((places[:, :1] - places[:, 1:]) * 4)], 1).flatten(1)
 
 
 def _misnamed(said: Tensor, truth: Tensor, real: Tensor, names: tuple[int, ...]) -> Tensor:
