@@ -40,11 +40,11 @@ def tabletop() -> Recipe:
         Round(episodes=24, learner=True, until=27500),
         Round(episodes=24, learner=True, until=30500),
         Round(episodes=24, learner=True, until=33000),
-        Round(episodes=24, learner=True, until=36000),
-        Round(episodes=48, learner=True, until=40000, families=("stack", "push_to", "put_all_in")),
-        Round(episodes=24, learner=True, until=44000),
+        Round(episodes=24, learner=True, until=34000),
+        Round(episodes=96, learner=True, until=35000, families=("stack", "push_to", "put_all_in")),
+        Round(episodes=36, learner=True, until=42000),
     )
-    learn = LearnConfig(steps=47000, rate=1.6e-3)
+    learn = LearnConfig(steps=46000, rate=1.6e-3)
     collect = CollectConfig(disturbed=0.5, learner_steps=(15, 120))
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=collect)
 

@@ -187,8 +187,7 @@ def collect_shard(
                     kept.append(demonstration)
     for world in worlds:
         world.close()
-    if kept:
-        write_shard(folder, name, kept)
+    write_shard(folder, name, kept)
     return len(kept), len(cells)
 
 
