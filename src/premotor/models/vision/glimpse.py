@@ -33,6 +33,6 @@ class Glimpse(nn.Module):
         b, r, _ = points.shape
         where = (points[:, :, None, None] + self.window / seen.shape[-1]) * 2 - 1
         crops = F.grid_sample(seen, where.flatten(1, 2), padding_mode="border", align_corners=False)
-        crops = crops.unflatten(2, (r, _SIDE)).transpose(1, 2).flatten(0, 1)
+        crops = crops.view(b, -1, r, _SIDE, _SIDE).transpose(1, 2).flatten(0, 1)
         found: Tensor = self.out(self.look(crops))
         return found.view(b, r, -1)
