@@ -279,6 +279,7 @@ class _Lane:
             done=self._world.success,
             subscribers=subscribers,
             watch=self._film,
+            late=0 if change is None else int(change.amount("steps")),
         )
         observation = runner.prepare()
         if observation is None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from premotor.control.late import Late
 from premotor.core.agree import agree
 from premotor.core.errors import EvaluationError
 from premotor.core.types import ActionChunk, FloatArray, Observation
@@ -27,7 +28,6 @@ from premotor.sim.metaworld.robot import sawyer
 from premotor.sim.metaworld.tasks import TASKS
 from premotor.sim.metaworld.world import MetaWorld
 from premotor.sim.perturb.axes import NAMES, Perturbation, find
-from premotor.sim.perturb.late import Late
 from premotor.sim.perturb.noise import noisy
 
 __all__ = ["MetaWorldSetup", "told_otherwise"]

@@ -25,14 +25,14 @@ def profile_section(summary: Summary) -> str:
     plain = summary.mean(split=PLAIN)
     low, high = _scale(courses)
     rows = "".join(_row(course, low, high) for course in courses)
-    left_out = "".join(f"<li>{escape(words(axis))}: {escape(why)}.</li>" for axis, why in LEFT_OUT.items())
-    notes = summary.protocol.to_json().get("notes", {})
-    said = "".join(f"<li>{escape(axis)}: {escape(note)}.</li>" for axis, note in notes.items())
+    notes = dict(summary.protocol.to_json().get("notes", {}))
+    notes |= {f"{words(axis)} is left out": why for axis, why in LEFT_OUT.items()}
+    said = "".join(f'<p class="legend">{escape(what)}: {escape(why)}.</p>' for what, why in notes.items())
     return (
         "<section><h2>Robustness profile</h2>"
         f"<p>{percent(plain.rate)} solved ({span(plain)}) as it is. Each bar is what is lost of that, in points, "
-        "on the very same episodes with one thing perturbed: mildly, clearly and harshly, though a person could still do "
-        "the task. To the left of zero something is gained.</p>"
+        "on the very same episodes with one thing perturbed: mildly, clearly, or harshly, though a person could "
+        "still do the task. To the left of zero something is gained.</p>"
         '<div class="wide"><table class="profile"><thead><tr><th>axis</th><th></th>'
         '<th class="num">mild</th><th class="num">clear</th><th class="num">harsh</th><th class="num">mean</th></tr>'
         f"</thead><tbody>{rows}</tbody><tfoot><tr><th></th><td>{_axis(low, high)}</td>"
@@ -40,7 +40,7 @@ def profile_section(summary: Summary) -> str:
         '<p class="legend"><i class="key s1"></i>mild <i class="key s2"></i>clear <i class="key s3"></i>harsh. '
         "Line: 95 % interval. Bold: a loss or gain that is sure for all rows together (Holm). Mean: of the three, "
         "its interval is on the safe side.</p>"
-        f'<ul class="sentences quiet">{said}{left_out and "<li>Left out:<ul>" + left_out + "</ul></li>"}</ul></section>'
+        f"{said}</section>"
     )
 
 
@@ -69,7 +69,7 @@ def _row(course: Course, low: float, high: float) -> str:
     return (
         f"<tr><th>{escape(course.axis)}<small>{escape(AXES[course.axis].what)}</small></th>"
         f"<td>{_bars(course, low, high)}</td>{numbers}"
-        f'<td class="num strong">{_points(course.drop)}</td></tr>'
+        f'<td class="num">{_points(course.drop)}</td></tr>'
     )
 
 

@@ -46,7 +46,7 @@ _ALL = (
         "noise in pictures and joint readings",
         {"pixels": (6, 16, 36), "m": (0.001, 0.003, 0.008), "rad": (0.004, 0.012, 0.03), "ratio": (0.01, 0.03, 0.08)},
     ),
-    Axis("delay", "commands take effect later", {"steps": (2, 5, 10)}),
+    Axis("delay", "actions take effect later than they are meant for", {"steps": (2, 5, 10)}),
     Axis("paraphrase", "the same in other words", {"new_words": (1, 2, 3)}),
     Axis("register", "courteous, then chatty, then official", {"tone": (1, 2, 3)}),
     Axis("typos", "letters swapped, lost, doubled or mistyped", {"share": (0.15, 0.4, 0.8)}),

@@ -1,10 +1,9 @@
-"""Any robot with noisy senses or a late line to its motors; whoever drives it is not told."""
+"""Any robot with noisy senses; whoever drives it is not told."""
 
 from premotor.core.ports import Robot
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import Command, JointState, Observation
 from premotor.sim.perturb.axes import Perturbation
-from premotor.sim.perturb.late import Late
 from premotor.sim.perturb.noise import noisy
 
 __all__ = ["PerturbedRobot"]
@@ -18,9 +17,6 @@ class PerturbedRobot:
 
     def __init__(self, robot: Robot, change: Perturbation, key: str) -> None:
         self._robot, self._change, self._key = robot, change, key
-        start = robot.joint_state()
-        still = Command(stamp_ns=start.stamp_ns, positions=start.positions, gripper=start.gripper)
-        self._line = Late(int(change.amount("steps")), still)
 
     @property
     def spec(self) -> EmbodimentSpec:
@@ -36,5 +32,5 @@ class PerturbedRobot:
         return self._robot.joint_state()
 
     def apply(self, command: Command) -> None:
-        """Carry out what was commanded a while ago; the arm stands still until that is there."""
-        self._robot.apply(self._line(command))
+        """Carry out a command."""
+        self._robot.apply(command)

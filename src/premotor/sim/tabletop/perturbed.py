@@ -55,7 +55,8 @@ def key(episode: Episode) -> str:
 
 
 def begin(world: TabletopWorld, episode: Episode, change: Perturbation) -> Episode:
-    """Reset the world to the episode as perturbed, and return that. Noise and delay are for a PerturbedRobot.
+    """Reset the world to the episode as perturbed, and return that. Noise is for a PerturbedRobot, delay for
+    the loop.
 
     Raises WorldError when the scene has no room for the change.
     """
