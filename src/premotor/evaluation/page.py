@@ -29,7 +29,7 @@ _SPLITS: dict[str, str] = {
     "light": "another light",
     "camera": "the front camera is shifted and turned",
     "clutter": "twice the distractors",
-    PLAIN: "the same episodes, nothing perturbed",
+    PLAIN: "episodes that nothing was done to",
     **{
         f"{axis.name}-{strength}": f"{axis.what} (strength {strength})"
         for axis in AXES.values()

@@ -34,7 +34,12 @@ _ALL = (
     Axis(
         "light",
         "brighter or darker, tinted, from another side",
-        {"factor": (1.2, 1.5, 2.0), "tint": (0.05, 0.12, 0.22), "lean_deg": (15, 35, 60)},
+        {
+            "darker": (1.2, 1.5, 2.0),
+            "brighter": (1.08, 1.18, 1.32),
+            "tint": (0.05, 0.12, 0.22),
+            "lean_deg": (15, 35, 60),
+        },
     ),
     Axis("texture", "another pattern on what things stand on", {"share": (0.25, 0.55, 0.95)}),
     Axis("background", "another pattern on what lies around and beyond that", {"share": (0.25, 0.55, 0.95)}),

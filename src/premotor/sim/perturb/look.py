@@ -42,13 +42,14 @@ def move_camera(model: mujoco.MjModel, name: str, change: Perturbation, rng: np.
 
 def relight(model: mujoco.MjModel, change: Perturbation, rng: np.random.Generator) -> None:
     """Make every lamp brighter or darker, tint it, and let it shine from another side."""
-    bright = 1 if rng.random() < 0.5 else -1
+    brighter = rng.random() < 0.5
     tint, way = rng.uniform(-1, 1, 3), rng.uniform(0, 2 * math.pi)
     if not change.strength:
         return
     # The strongest channel changes by the whole tint, so that every tint of a strength is as strong.
     colour = 1 + change.amount("tint") * tint / np.abs(tint).max()
-    factor = change.amount("factor") ** bright * colour
+    # Pictures have little room above and much below, so what is as hard to see is less far that way.
+    factor = colour * (change.amount("brighter") if brighter else 1 / change.amount("darker"))
     lean = _turn(np.array([math.cos(way), math.sin(way), 0.0]), change.amount("lean_deg"))
     for part in (model.vis.headlight.ambient, model.vis.headlight.diffuse, model.light_ambient, model.light_diffuse):
         part[:] = part * factor
