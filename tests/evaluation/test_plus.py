@@ -129,7 +129,7 @@ def test_workers_do_not_matter_and_plain_is_the_base(tmp_path: Path) -> None:
 
 def test_meta_world_is_perturbed_by_the_same_names(tmp_path: Path) -> None:
     pytest.importorskip("metaworld", reason=WITHOUT)
-    base = MetaWorldProtocol(families=("drawer-open-v3",), episodes=2, max_steps=150, view=View(size=32))
+    base = MetaWorldProtocol(families=("drawer-open-v3",), episodes=1, max_steps=150, view=View(size=32))
     protocol = PlusProtocol(base=base, splits=("plain", "start-2", "noise-3", "delay-3", "paraphrase-1"))
     assert from_json(protocol.to_json()) == protocol
     assert "clutter" in protocol.to_json()["notes"]
