@@ -1,9 +1,9 @@
 """`premotor eval`: success with intervals, and whether one policy is better than another."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from premotor.evaluation.evaluate import Evaluation, Progress
+    from premotor.evaluation.profile import Course
     from premotor.evaluation.statistics import Interval
     from premotor.evaluation.suites import AnyProtocol
     from premotor.evaluation.summary import Summary
@@ -42,14 +43,14 @@ class Eval:
     margin: Annotated[float | None, tyro.conf.arg(metavar="RATE", help_behavior_hint="")] = None
     """With --until-clear: also stop when they are surely less than this apart, such as 0.05."""
     protocol: Annotated[str, tyro.conf.arg(metavar="NAME")] = "quick"
-    """quick (5 episodes a family and arm), layout (50), full (50 in each of eight splits); or Meta-World's fifty tasks
-    as metaworld-ours, metaworld-lerobot or metaworld-evo1."""
+    """quick (5 episodes a family and arm), layout (50), full (50 in each of eight splits); Meta-World's fifty tasks as
+    metaworld-ours, metaworld-lerobot or metaworld-evo1; or what perturbations cost: tabletop-plus, metaworld-plus."""
     robots: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ()
     """Only these arms."""
     families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY", help_behavior_hint="")] = ()
     """Only these task families."""
     splits: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SPLIT", help_behavior_hint="")] = ()
-    """Only these splits."""
+    """Only these splits; of a protocol with perturbations, such as plain camera-1 camera-2."""
     episodes: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Episodes a family, arm and split."""
     baselines: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ()
@@ -70,6 +71,7 @@ class Eval:
         from premotor.cli.terminal import console, duration, shown_path
         from premotor.evaluation.evaluate import BASELINES
         from premotor.evaluation.policies import chosen
+        from premotor.evaluation.profile import profile
         from premotor.evaluation.summary import compare
 
         protocol = self._protocol()
@@ -84,7 +86,8 @@ class Eval:
         out = console()
         for summary in (found.summary, *([other.summary] if other else [])):
             out.print(f"\n[bold]{summary.label}[/], mean success over families, 95 % interval")
-            out.print(_by_split(summary))
+            courses = profile(summary)
+            out.print(_by_axis(courses) if courses else _by_split(summary))
             out.print("")
             out.print(_by_family(summary))
             if len(summary.protocol.splits) > 1:
@@ -107,7 +110,7 @@ class Eval:
         return EXIT_FAILED if errors else EXIT_OK
 
     def _protocol(self) -> "AnyProtocol":
-        from premotor.evaluation.suites import find
+        from premotor.evaluation.suites import changed, find
 
         changes: dict[str, Any] = {
             "embodiments": self.robots,
@@ -116,7 +119,8 @@ class Eval:
             "episodes": self.episodes,
             "replan_every": self.replan_every,
         }
-        return replace(find(self.protocol), **{key: value for key, value in changes.items() if value not in ((), None)})
+        given = {key: value for key, value in changes.items() if value not in ((), None)}
+        return changed(find(self.protocol), **given)
 
     def _race(self, protocol: "AnyProtocol") -> int:
         from premotor.cli.terminal import console, shown_path
@@ -193,6 +197,25 @@ def _by_split(summary: "Summary") -> "Table":
         for split in summary.protocol.splits
     ]
     return table(("split", *arms, "all"), rows)
+
+
+def _by_axis(courses: "Sequence[Course]") -> "Table":
+    """Points lost of the plain episodes' success at each strength, and in the mean."""
+    from premotor.cli.terminal import table
+
+    rows = [
+        (course.axis, *(_lost(point.drop) for point in course.points), *[""] * (3 - len(course.points)))
+        for course in courses
+    ]
+    means = [_lost(course.drop) for course in courses]
+    return table(
+        ("points lost", "mild", "clear", "harsh", "mean"),
+        [(*row, mean) for row, mean in zip(rows, means, strict=True)],
+    )
+
+
+def _lost(drop: "Interval") -> str:
+    return f"{100 * drop.rate:.0f} ({100 * drop.low:.0f} to {100 * drop.high:.0f})" if drop.n else "-"
 
 
 def _by_family(summary: "Summary") -> "Table":

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from premotor.control.chunks import ChunkBuffer
 from premotor.control.clock import Clock
+from premotor.control.late import Late
 from premotor.core.agree import agree
 from premotor.core.errors import PremotorError
 from premotor.core.ports import Policy, Robot
@@ -61,6 +62,8 @@ class EpisodeRunner:
     left of that (Observation.left); the new plan comes into play after them. On a clock commands go out on the beat, so
     it is 1 at least, and longer when a plan is late. In simulation time stands still while a plan is made, so it is 0
     unless a slow policy is to be shown.
+    late: periods by which every action reaches the guard later than it was meant for, and nobody is told: a fault to
+    test policies with.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class EpisodeRunner:
         watch: bool = False,
         clock: Clock | None = None,
         delay: int = 0,
+        late: int = 0,
     ) -> None:
         agree(policy_spec, robot.spec)
         agree(robot.spec, guard.arm.spec)
@@ -88,6 +92,7 @@ class EpisodeRunner:
         self._robot, self._guard, self._clock = robot, guard, clock
         delay = delay if clock is None else max(1, delay)
         self._buffer = ChunkBuffer(rate_hz=robot.spec.rate_hz, replan_every=replan_every, delay=delay)
+        self._line: Late[tuple[FloatArray, int] | None] = Late(late, None)
         self._period_ns = round(_NS / robot.spec.rate_hz)
         self._max_ticks, self._done, self._watch = max_ticks, done, watch
         self._subscribers = list(subscribers)
@@ -140,7 +145,7 @@ class EpisodeRunner:
             self._pace(self._clock)
             self._state = self._robot.joint_state()
         now = self._now()
-        row = self._buffer.at(now)
+        row = self._line(self._buffer.at(now))
         action, source = row if row is not None else (None, None)
         command, verdict = self._guard.step(action, self._state, now, stamp_ns=source)
         self._robot.apply(command)

@@ -11,6 +11,7 @@ from premotor.evaluation.machine import machine, revision
 from premotor.evaluation.metaworld import MetaWorldProtocol
 from premotor.evaluation.metaworld_lane import MetaWorldSetup
 from premotor.evaluation.page import write_page
+from premotor.evaluation.plus import PlusProtocol
 from premotor.evaluation.policies import Choice, chosen
 from premotor.evaluation.pool import default_workers, run_jobs
 from premotor.evaluation.protocol import Job
@@ -190,9 +191,11 @@ def _worth_a_film(results: Sequence[EpisodeResult], failures: int, successes: in
 
 
 def _setup(choice: Choice, protocol: AnyProtocol, *, film: bool) -> Setup:
-    if isinstance(protocol, MetaWorldProtocol):
-        return MetaWorldSetup(choice=choice, protocol=protocol, film=film)
-    return LaneSetup(choice=choice, replan_every=protocol.replan_every, film=film)
+    inner = protocol.base if isinstance(protocol, PlusProtocol) else protocol
+    if isinstance(inner, MetaWorldProtocol):
+        return MetaWorldSetup(choice=choice, protocol=inner, film=film)
+    base = inner.splits[0] if isinstance(protocol, PlusProtocol) else None
+    return LaneSetup(choice=choice, replan_every=inner.replan_every, base=base, film=film)
 
 
 def _smaller(protocol: AnyProtocol, splits: Sequence[str]) -> AnyProtocol:

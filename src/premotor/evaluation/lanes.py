@@ -17,6 +17,7 @@ from typing import Protocol, cast
 
 from premotor.control.loop import EpisodeRunner, Step
 from premotor.core.errors import PremotorError
+from premotor.core.ports import Robot
 from premotor.core.types import ActionChunk, Observation
 from premotor.evaluation.film import Film
 from premotor.evaluation.policies import Choice, Player, player
@@ -25,6 +26,9 @@ from premotor.evaluation.results import EpisodeResult
 from premotor.robots.embodiment import embodiment
 from premotor.safety.guard import Guard
 from premotor.safety.verdict import Clamp, Hold, Pass
+from premotor.sim.perturb.axes import find
+from premotor.sim.perturb.robot import PerturbedRobot
+from premotor.sim.tabletop import perturbed
 from premotor.sim.tabletop.episode import Family, Split
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.world import TabletopWorld
@@ -92,16 +96,20 @@ class Setup(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LaneSetup:
-    """The tabletop's. width: episodes side by side. film: record both cameras of every episode."""
+    """The tabletop's. width: episodes side by side. film: record both cameras of every episode.
+
+    base: where splits of jobs are perturbations, the split whose episodes are perturbed.
+    """
 
     choice: Choice
     replan_every: int
+    base: Split | None = None
     width: int = 8
     film: bool = False
 
     def lane(self) -> "Lane":
         """A lane of tabletops."""
-        return _Lane(self.replan_every, self.film)
+        return _Lane(self.replan_every, self.base, self.film)
 
     def player(self, arm: str) -> Player:
         """The policy that was chosen, set up for one arm."""
@@ -195,6 +203,7 @@ class _Run:
     """An episode on its way."""
 
     job: Job
+    robot: Robot
     runner: EpisodeRunner
     result: EpisodeResult
     observation: Observation
@@ -215,8 +224,8 @@ class _Run:
 class _Lane:
     """A world and a guard of each arm, kept from episode to episode, and the episode that is on."""
 
-    def __init__(self, replan_every: int, film: bool) -> None:
-        self._replan_every, self._film = replan_every, film
+    def __init__(self, replan_every: int, base: Split | None, film: bool) -> None:
+        self._replan_every, self._base, self._film = replan_every, base, film
         self._kept: dict[str, tuple[TabletopWorld, Guard]] = {}
         self._world: TabletopWorld | None = None
         self._run: _Run | None = None
@@ -248,13 +257,20 @@ class _Lane:
             world = TabletopWorld(cell.embodiment, render=who.sees or self._film)
             self._kept[cell.embodiment] = world, Guard(embodiment(cell.embodiment))
         self._world, guard = self._kept[cell.embodiment]
-        episode = sample(cell.embodiment, cast(Family, cell.family), cast(Split, cell.split), job.seed)
-        self._world.reset(episode)
+        split = cast(Split, cell.split) if self._base is None else self._base
+        change = None if self._base is None else find(cell.split)
+        episode = sample(cell.embodiment, cast(Family, cell.family), split, job.seed)
+        robot: Robot = self._world
+        if change is None:
+            self._world.reset(episode)
+        else:
+            episode = perturbed.begin(self._world, episode, change)
+            robot = PerturbedRobot(self._world, change, perturbed.key(episode))
         instruction = who.instruction(episode)
         film = Film(rate_hz=self._world.spec.rate_hz) if self._film else None
         subscribers: list[Callable[[Step], None]] = [lambda step: run.hear(step)]
         runner = EpisodeRunner(
-            self._world,
+            robot,
             guard,
             who.spec,
             instruction=instruction,
@@ -263,13 +279,14 @@ class _Lane:
             done=self._world.success,
             subscribers=subscribers,
             watch=self._film,
+            late=0 if change is None else int(change.amount("steps")),
         )
         observation = runner.prepare()
         if observation is None:
             raise PremotorError("a new episode did not ask for a plan")
         scene = hashlib.sha256(repr(episode).encode()).hexdigest()[:16]
         result = EpisodeResult(job=job, instruction=instruction, scene=scene)
-        run = self._run = _Run(job=job, runner=runner, result=result, observation=observation, film=film)
+        run = self._run = _Run(job=job, robot=robot, runner=runner, result=result, observation=observation, film=film)
         run.wall_s = time.perf_counter() - start
 
     def drop(self) -> None:
@@ -317,5 +334,5 @@ class _Lane:
         )
         if run.film is None:
             return Done(result=result)
-        run.film.add(self.world.observe().images)
+        run.film.add(run.robot.observe(run.result.instruction).images)
         return Done(result=result, film=run.film.mp4())

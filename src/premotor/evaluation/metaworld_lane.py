@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from premotor.control.late import Late
 from premotor.core.agree import agree
 from premotor.core.errors import EvaluationError
 from premotor.core.types import ActionChunk, FloatArray, Observation
@@ -22,9 +23,12 @@ from premotor.evaluation.metaworld import MetaWorldProtocol
 from premotor.evaluation.policies import Choice, HoldStill, Player, bundle_player
 from premotor.evaluation.protocol import Job
 from premotor.evaluation.results import EpisodeResult
+from premotor.sim.metaworld import perturbed
 from premotor.sim.metaworld.robot import sawyer
 from premotor.sim.metaworld.tasks import TASKS
 from premotor.sim.metaworld.world import MetaWorld
+from premotor.sim.perturb.axes import NAMES, Perturbation, find
+from premotor.sim.perturb.noise import noisy
 
 __all__ = ["MetaWorldSetup", "told_otherwise"]
 
@@ -81,6 +85,7 @@ class _Run:
 
     result: EpisodeResult
     observation: Observation
+    line: Late[FloatArray]
     every: int
     begun: int
     film: Film | None
@@ -122,15 +127,20 @@ class _Lane:
         if self._world is None:
             self._world = MetaWorld(protocol.view, state=protocol.state, render=who.sees or self._film)
         world = self._world
-        world.reset(job.cell.family, job.seed)
+        change = _change(job)
+        world.reset(job.cell.family, job.seed, change)
         told = told_otherwise(job.cell.family) if who.deaf else world.task.instruction
+        if change is not None:
+            told = perturbed.told(job.cell.family, job.seed, change, told)
         # Rounded, since other processors may give other last bits.
         scene = hashlib.sha256(f"{job.cell.family} {np.round(world.seen, 6).tolist()}".encode()).hexdigest()[:16]
         for _ in range(protocol.settle):
             world.step(_hold(world))
+        result = EpisodeResult(job=job, instruction=told, scene=scene)
         self._run = _Run(
-            result=EpisodeResult(job=job, instruction=told, scene=scene),
-            observation=world.observe(told),
+            result=result,
+            observation=self._see(result),
+            line=Late(0 if change is None else int(change.amount("steps")), _hold(world)),
             every=who.every or protocol.replan_every,
             begun=world.steps,
             film=Film(rate_hz=_FILM_RATE_HZ) if self._film else None,
@@ -149,15 +159,15 @@ class _Lane:
         start = time.perf_counter()
         for row in plan.actions[: run.every]:
             if run.film is not None and world.steps % round(world.spec.rate_hz / _FILM_RATE_HZ) == 0:
-                run.film.add(world.observe(run.result.instruction).images)
+                run.film.add(self._see(run.result).images)
             action = self._allowed(run, row)
             run.actions.update(action.tobytes())
-            world.step(action)
+            world.step(run.line(action))
             if world.success or world.steps - run.begun >= self._protocol.max_steps:
                 run.wall_s += time.perf_counter() - start + share
                 self._run = None
-                return _done(run, world)
-        run.observation = world.observe(run.result.instruction)
+                return self._done(run)
+        run.observation = self._see(run.result)
         run.wall_s += time.perf_counter() - start + share
         return None
 
@@ -180,24 +190,37 @@ class _Lane:
         run.verdicts["passed" if np.allclose(cut, row, rtol=0, atol=1e-9) else "clamped"] += 1
         return cut
 
+    def _see(self, result: EpisodeResult) -> Observation:
+        """What the policy is shown now."""
+        seen, job = self.world.observe(result.instruction), result.job
+        change = _change(job)
+        return (
+            seen if change is None else noisy(seen, self.world.spec, change, perturbed.key(job.cell.family, job.seed))
+        )
+
+    def _done(self, run: _Run) -> Done:
+        world = self.world
+        result = dataclasses.replace(
+            run.result,
+            success=world.success,
+            seconds=(world.steps - run.begun) / world.spec.rate_hz,
+            passed=run.verdicts["passed"],
+            clamped=run.verdicts["clamped"],
+            held=run.verdicts["held"],
+            wall_s=round(run.wall_s, 4),
+            actions=run.actions.hexdigest()[:16],
+        )
+        if run.film is None:
+            return Done(result=result)
+        run.film.add(self._see(result).images)
+        return Done(result=result, film=run.film.mp4())
+
 
 def _hold(world: MetaWorld) -> FloatArray:
     """Metres of no motion, and the gripper as open as it is."""
     return np.append(np.zeros(3), world.seen[3])
 
 
-def _done(run: _Run, world: MetaWorld) -> Done:
-    result = dataclasses.replace(
-        run.result,
-        success=world.success,
-        seconds=(world.steps - run.begun) / world.spec.rate_hz,
-        passed=run.verdicts["passed"],
-        clamped=run.verdicts["clamped"],
-        held=run.verdicts["held"],
-        wall_s=round(run.wall_s, 4),
-        actions=run.actions.hexdigest()[:16],
-    )
-    if run.film is None:
-        return Done(result=result)
-    run.film.add(world.observe(result.instruction).images)
-    return Done(result=result, film=run.film.mp4())
+def _change(job: Job) -> Perturbation | None:
+    """Where the split is a perturbation; elsewhere it is a tier."""
+    return find(job.cell.split) if job.cell.split in NAMES else None

@@ -1,16 +1,19 @@
 """The report as one page that needs nothing beside itself: numbers with their intervals first, then what went wrong."""
 
 import base64
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
+from premotor.evaluation.pageparts import listed, percent, span, words
 from premotor.evaluation.pagestyle import STYLE
+from premotor.evaluation.profile import profile
+from premotor.evaluation.profile_page import profile_matrix, profile_section
 from premotor.evaluation.report import AIMS, CONTROLS_AIM, Filmed, Report, replace_text
 from premotor.evaluation.statistics import Interval
 from premotor.evaluation.summary import CellResult, Summary
 from premotor.sim.metaworld.tasks import TIERS
+from premotor.sim.perturb.axes import AXES, PLAIN, STRENGTHS
 from premotor.sim.tabletop.episode import FAMILIES, SPLITS
 
 __all__ = ["page", "write_page"]
@@ -26,6 +29,12 @@ _SPLITS: dict[str, str] = {
     "light": "another light",
     "camera": "the front camera is shifted and turned",
     "clutter": "twice the distractors",
+    PLAIN: "episodes that nothing was done to",
+    **{
+        f"{axis.name}-{strength}": f"{axis.what} (strength {strength})"
+        for axis in AXES.values()
+        for strength in STRENGTHS
+    },
     **{tier: f"tasks of Meta-World that are held to be {tier.replace('_', ' ')}" for tier in TIERS},
 }
 _BASELINES = {
@@ -39,11 +48,12 @@ _BASELINES = {
 def page(report: Report) -> str:
     """The whole page as HTML text."""
     summary = report.summary
+    perturbed = bool(profile(summary))
     parts = [
         _head(report),
-        _by_split(summary),
+        profile_section(summary) if perturbed else _by_split(summary),
         _baselines(report),
-        _matrix(summary),
+        profile_matrix(summary) if perturbed else _matrix(summary),
         _details(summary),
         _films(report.films),
         _errors(report),
@@ -68,10 +78,10 @@ def _head(report: Report) -> str:
     first = "layout" if "layout" in protocol.splits else protocol.splits[0]
     tiers = first in TIERS
     mean = summary.mean_of_splits() if tiers else summary.mean(split=first)
-    where = f"of {_listed(protocol.splits)} tiers, mean of tiers" if tiers else f"on {escape(_SPLITS[first])}"
+    where = f"of {listed(protocol.splits)} tiers, mean of tiers" if tiers else f"on {escape(_SPLITS[first])}"
     episodes = sum(cell.n for cell in summary.cells)
     about = (
-        f"{episodes:,} episodes, {len(protocol.families)} families, {_listed(protocol.embodiments)}; "
+        f"{episodes:,} episodes, {len(protocol.families)} families, {listed(protocol.embodiments)}; "
         f"{protocol.episodes} a family, arm and split; planned anew every {protocol.replan_every} control steps."
     )
     notes = []
@@ -80,12 +90,12 @@ def _head(report: Report) -> str:
     if summary.errors:
         notes.append(f"{summary.errors} episodes could not be finished; they count as not solved.")
     if len(summary.revisions) > 1:
-        notes.append("The code was changed between stretches of this run: " + _listed(summary.revisions) + ".")
+        notes.append("The code was changed between stretches of this run: " + listed(summary.revisions) + ".")
     warning = f'<p class="note">{escape(" ".join(notes))}</p>' if notes else ""
     return (
         f'<header><p class="kicker">premotor evaluation</p><h1>{escape(summary.label)}</h1>'
-        f'<div class="hero"><span class="big">{_percent(mean.rate)}</span><span class="says">of the tasks solved '
-        f"{where}<small>95 % interval {_span(mean)}, mean over families and arms, "
+        f'<div class="hero"><span class="big">{percent(mean.rate)}</span><span class="says">of the tasks solved '
+        f"{where}<small>95 % interval {span(mean)}, mean over families and arms, "
         f"{mean.n:,} episodes</small></span></div><p>{escape(about)}</p>{warning}</header>"
     )
 
@@ -96,11 +106,11 @@ def _by_split(summary: Summary) -> str:
     for split in _ordered(SPLITS, summary.protocol.splits):
         mean, aim = summary.mean(split=split), AIMS.get(split)
         rates = [summary.mean(split=split, embodiment=arm).rate for arm in arms]
-        per_arm = "".join(f'<td class="num">{_percent(rate)}</td>' for rate in rates)
+        per_arm = "".join(f'<td class="num">{percent(rate)}</td>' for rate in rates)
         rows.append(
             f"<tr><th>{split}<small>{escape(_SPLITS[split])}</small></th>"
-            f'<td class="bar">{_bar(mean, aim)}</td><td class="num strong">{_percent(mean.rate)}</td>'
-            f'<td class="num quiet">{_span(mean)}</td>{per_arm if len(arms) > 1 else ""}'
+            f'<td class="bar">{_bar(mean, aim)}</td><td class="num strong">{percent(mean.rate)}</td>'
+            f'<td class="num quiet">{span(mean)}</td>{per_arm if len(arms) > 1 else ""}'
             f'<td class="num quiet">{mean.n:,}</td></tr>'
         )
     names = "".join(f'<th class="num">{escape(arm)}</th>' for arm in arms) if len(arms) > 1 else ""
@@ -121,7 +131,7 @@ def _baselines(report: Report) -> str:
     rows += [_baseline_row(b, _BASELINES.get(b.label, b.policy), _aim_of(b.label)) for b in report.baselines]
     sentences = "".join(f"<li>{escape(found.sentence)}</li>" for found in report.comparisons.values())
     return (
-        f"<section><h2>Beside the baselines</h2><p>On the same episodes ({_listed(splits)}). {_controls(report)}</p>"
+        f"<section><h2>Beside the baselines</h2><p>On the same episodes ({listed(splits)}). {_controls(report)}</p>"
         f'<div class="wide"><table class="bars"><tbody>{"".join(rows)}</tbody></table></div>'
         f'<ul class="sentences">{sentences}</ul></section>'
     )
@@ -131,7 +141,7 @@ def _baseline_row(summary: Summary, what: str, aim: float | None) -> str:
     mean = summary.mean()
     return (
         f"<tr><th>{escape(summary.label)}<small>{escape(what)}</small></th><td class='bar'>{_bar(mean, aim)}</td>"
-        f'<td class="num strong">{_percent(mean.rate)}</td><td class="num quiet">{_span(mean)}</td>'
+        f'<td class="num strong">{percent(mean.rate)}</td><td class="num quiet">{span(mean)}</td>'
         f'<td class="num quiet">{mean.n:,}</td></tr>'
     )
 
@@ -147,7 +157,7 @@ def _controls(report: Report) -> str:
         return ""
     suspect = [label for label, mean in controls.items() if mean.rate > CONTROLS_AIM]
     if suspect:
-        return f"The {_listed(suspect)} policy solves more than chance would: look at what gives these tasks away."
+        return f"The {listed(suspect)} policy solves more than chance would: look at what gives these tasks away."
     return "Without eyes or ears almost nothing is solved, so these tasks need both."
 
 
@@ -161,7 +171,7 @@ def _matrix(summary: Summary) -> str:
         rows = []
         for family in families:
             filled = "".join(_tile(cells.get((family, split))) for split in splits)
-            rows.append(f"<tr><th>{_words(family)}</th>{filled}</tr>")
+            rows.append(f"<tr><th>{words(family)}</th>{filled}</tr>")
         means = "".join(_mean_tile(summary.mean(embodiment=arm, split=split)) for split in splits)
         tables.append(
             f'<h3>{escape(arm)}</h3><div class="wide"><table class="matrix"><thead><tr><th></th>{head}</tr></thead>'
@@ -175,14 +185,14 @@ def _tile(cell: CellResult | None) -> str:
     if cell is None or cell.n == 0:
         return '<td class="none"></td>'
     mean = cell.interval
-    title = f"{cell.successes} of {cell.n}, interval {_span(mean)} %"
-    return f'<td style="--p:{mean.rate:.3f}" title="{title}">{100 * mean.rate:.0f}<small>{_span(mean)}</small></td>'
+    title = f"{cell.successes} of {cell.n}, interval {span(mean)} %"
+    return f'<td style="--p:{mean.rate:.3f}" title="{title}">{100 * mean.rate:.0f}<small>{span(mean)}</small></td>'
 
 
 def _mean_tile(mean: Interval) -> str:
     if mean.n == 0:
         return '<td class="none"></td>'
-    return f'<td style="--p:{mean.rate:.3f}">{100 * mean.rate:.1f}<small>{_span(mean)}</small></td>'
+    return f'<td style="--p:{mean.rate:.3f}">{100 * mean.rate:.1f}<small>{span(mean)}</small></td>'
 
 
 def _details(summary: Summary) -> str:
@@ -190,7 +200,7 @@ def _details(summary: Summary) -> str:
     for family in _ordered(FAMILIES, summary.protocol.families):
         for arm in summary.protocol.embodiments:
             cells = summary.choose(embodiment=arm, family=family)
-            rows.append(f"<tr><th>{_words(family)}</th><td>{escape(arm)}</td>{''.join(_behaviour(cells))}</tr>")
+            rows.append(f"<tr><th>{words(family)}</th><td>{escape(arm)}</td>{''.join(_behaviour(cells))}</tr>")
     return (
         "<section><details><summary><h2>Time to success, and what the guard did</h2></summary>"
         '<div class="wide"><table><thead><tr><th>family</th><th>arm</th><th class="num">time to success</th>'
@@ -233,7 +243,7 @@ def _film(film: Filmed) -> str:
         f'<figure class="{"good" if result.success else "bad"}">'
         '<video controls muted loop playsinline preload="metadata" '
         f'src="data:video/mp4;base64,{data}"></video><figcaption><q>{escape(result.instruction)}</q>'
-        f"<small>{escape(cell.embodiment)}, {_words(cell.family)}, {cell.split}, seed {result.job.seed}: "
+        f"<small>{escape(cell.embodiment)}, {words(cell.family)}, {cell.split}, seed {result.job.seed}: "
         f"{outcome}.{again}</small></figcaption></figure>"
     )
 
@@ -242,7 +252,7 @@ def _errors(report: Report) -> str:
     if not report.errors:
         return ""
     rows = "".join(
-        f"<li>{escape(e.job.cell.embodiment)}, {_words(e.job.cell.family)}, {e.job.cell.split}, seed {e.job.seed}: "
+        f"<li>{escape(e.job.cell.embodiment)}, {words(e.job.cell.family)}, {e.job.cell.split}, seed {e.job.seed}: "
         f"<code>{escape(e.error or '')}</code></li>"
         for e in report.errors
     )
@@ -272,27 +282,10 @@ def _bar(mean: Interval, aim: float | None) -> str:
         return '<div class="track"></div>'
     mark = f'<i class="aim" style="left:{100 * aim:.1f}%"></i>' if aim is not None else ""
     return (
-        f'<div class="track" role="img" aria-label="{_percent(mean.rate)}, {_span(mean)}">{mark}'
+        f'<div class="track" role="img" aria-label="{percent(mean.rate)}, {span(mean)}">{mark}'
         f'<i class="band" style="left:{100 * mean.low:.2f}%;width:{100 * (mean.high - mean.low):.2f}%"></i>'
         f'<i class="dot" style="left:{100 * mean.rate:.2f}%"></i></div>'
     )
-
-
-def _percent(rate: float) -> str:
-    return "-" if math.isnan(rate) else f"{100 * rate:.1f} %"
-
-
-def _span(mean: Interval) -> str:
-    return "" if mean.n == 0 else f"{100 * mean.low:.0f}&ndash;{100 * mean.high:.0f}"
-
-
-def _words(family: str) -> str:
-    return family.replace("_", " ")
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _ordered(order: Sequence[str], chosen: Sequence[str]) -> list[str]:

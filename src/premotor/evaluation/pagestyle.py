@@ -6,11 +6,13 @@ STYLE = """
 :root {
   --ground: #fbfbfa; --card: #ffffff; --ink: #1d2433; --quiet: #6b7385; --line: #e4e6eb; --track: #eceef2;
   --accent: #2f6fde; --band: #b9d0f7; --good: #2b8a57; --bad: #c2453d; --note: #fff4da; --tile: 46, 125, 209;
+  --mild: #c3d7f8; --clear: #84aef0;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #14171d; --card: #1b1f27; --ink: #e7eaf0; --quiet: #98a1b3; --line: #2b313c; --track: #262c37;
     --accent: #7fb0ff; --band: #34548a; --good: #5cc48d; --bad: #f08a80; --note: #3a3117; --tile: 84, 146, 233;
+    --mild: #2f4a77; --clear: #5079bb;
   }
 }
 * { box-sizing: border-box; }
@@ -57,6 +59,20 @@ tbody tr + tr > * { border-top: 1px solid var(--line); }
 .matrix td small { font-size: 11px; color: inherit; opacity: 0.6; }
 .matrix .none { background: none; }
 .matrix tfoot th { font-weight: 600; }
+.matrix.narrow td { min-width: 40px; font-size: 13px; } .matrix.narrow thead th { font-size: 11px; }
+.profile th { min-width: 190px; } .profile thead th { min-width: 0; } .profile td + .num { padding-left: 12px; }
+.profile td:nth-child(2) { width: 100%; min-width: 220px; padding: 0 6px 0 14px; }
+.profile tfoot td { padding-top: 2px; }
+.profile svg { display: block; width: 100%; height: 42px; overflow: visible; }
+.profile rect { rx: 2px; } .s1 { fill: var(--mild); background: var(--mild); }
+.s2 { fill: var(--clear); background: var(--clear); } .s3 { fill: var(--accent); background: var(--accent); }
+.profile path { fill: none; vector-effect: non-scaling-stroke; }
+.whisker { stroke: var(--ink); stroke-width: 1.2; opacity: 0.75; } .grid { stroke: var(--line); stroke-width: 1; }
+.zero { stroke: var(--quiet); stroke-width: 1.4; }
+.ticks { position: relative; height: 18px; color: var(--quiet); font-size: 12px; }
+.ticks span { position: absolute; transform: translateX(-50%); font-variant-numeric: tabular-nums; }
+.key { display: inline-block; width: 18px; height: 9px; border-radius: 2px; margin: 0 5px 0 0; }
+.key + .key, .legend .key:not(:first-child) { margin-left: 10px; }
 details > summary { cursor: pointer; list-style-position: outside; } details > summary h2 { display: inline; }
 details > summary + * { margin-top: 14px; }
 .films { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 18px; margin-bottom: 26px; }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from premotor.core.errors import EvaluationError
+from premotor.evaluation.profile import profile_json
 from premotor.evaluation.results import EpisodeResult
 from premotor.evaluation.summary import Comparison, Summary
 
@@ -66,6 +67,8 @@ def write_json(report: Report, out: Path, name: str) -> Path:
         },
         "failed_to_run": [result.to_json() for result in report.errors],
     }
+    if courses := profile_json(report.summary):
+        found["profile"] = courses
     _write(written, about | report.summary.to_json() | found)
     for baseline in report.baselines:
         _write(out / f"{name}_{baseline.label}.json", about | baseline.to_json())

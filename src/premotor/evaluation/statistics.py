@@ -22,6 +22,7 @@ __all__ = [
     "mean_of_intervals",
     "mean_of_rates",
     "paired",
+    "paired_difference",
     "paired_sentence",
     "wilson",
 ]
@@ -153,6 +154,26 @@ def paired(outcomes: Sequence[tuple[bool, bool]]) -> Paired:
         only_b=only_b,
         p=mcnemar(only_a, only_b),
     )
+
+
+def paired_difference(result: Paired) -> Interval:
+    """Success of A minus success of B, in -1..1, with a 95 % interval for episodes like these.
+
+    Wilson's bounds of the two one-sided shares, squared and added with the correlation that counts of one whole have
+    (Zou and Donner 2008). Without episodes it is -1..1.
+    """
+    if result.n == 0:
+        return Interval(rate=math.nan, low=-1.0, high=1.0, n=0)
+    a, b = wilson(result.only_a, result.n), wilson(result.only_b, result.n)
+    against = (1 - a.rate) * (1 - b.rate)
+    together = -math.sqrt(a.rate * b.rate / against) if against > 0 else 0.0
+
+    def reach(mine: float, other: float) -> float:
+        return math.sqrt(mine**2 + other**2 - 2 * together * mine * other)
+
+    value = a.rate - b.rate
+    low, high = value - reach(a.rate - a.low, b.high - b.rate), value + reach(a.high - a.rate, b.rate - b.low)
+    return Interval(rate=value, low=max(-1.0, low), high=min(1.0, high), n=result.n)
 
 
 def paired_sentence(a: str, b: str, result: Paired, *, level: float = 0.05) -> str:

@@ -1,20 +1,22 @@
 """Every protocol by its name, whatever world it is of."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from premotor.core.errors import EvaluationError
 from premotor.evaluation.metaworld import METAWORLD, SUITE, MetaWorldProtocol
+from premotor.evaluation.plus import PLUS, PlusProtocol
 from premotor.evaluation.protocol import PROTOCOLS, Protocol
 
-__all__ = ["AnyProtocol", "find", "from_json", "narrowed"]
+__all__ = ["AnyProtocol", "changed", "find", "from_json", "narrowed"]
 
-AnyProtocol = Protocol | MetaWorldProtocol
+AnyProtocol = Protocol | MetaWorldProtocol | PlusProtocol
 
 
 def find(name: str) -> AnyProtocol:
     """The protocol of that name; raises EvaluationError that lists the names there are."""
-    every: dict[str, AnyProtocol] = {**PROTOCOLS, **METAWORLD}
+    every: dict[str, AnyProtocol] = {**PROTOCOLS, **METAWORLD, **PLUS}
     if name not in every:
         raise EvaluationError(f"no protocol {name!r}; choose one of {', '.join(every)}")
     return every[name]
@@ -22,12 +24,22 @@ def find(name: str) -> AnyProtocol:
 
 def from_json(data: Mapping[str, Any]) -> AnyProtocol:
     """Read back what a protocol's to_json wrote. Raises EvaluationError when it is of other tasks or damaged."""
+    if "base_suite" in data:
+        return PlusProtocol.from_json(data)
     kind = MetaWorldProtocol if data.get("suite") == SUITE else Protocol
     return kind.from_json(data)
 
 
+def changed(protocol: AnyProtocol, **changes: Any) -> AnyProtocol:
+    """The same protocol with some fields changed; of one with perturbations, splits are these, the rest the base's."""
+    if not isinstance(protocol, PlusProtocol):
+        return replace(protocol, **changes)
+    splits = changes.pop("splits", protocol.splits)
+    return replace(protocol, base=replace(protocol.base, **changes), splits=splits)
+
+
 def narrowed(protocol: AnyProtocol, splits: Sequence[str]) -> AnyProtocol:
     """The same conditions on some of its splits."""
-    if isinstance(protocol, MetaWorldProtocol):
+    if isinstance(protocol, Protocol):
         return protocol.on(tuple(split for split in protocol.splits if split in splits))
     return protocol.on(tuple(split for split in protocol.splits if split in splits))

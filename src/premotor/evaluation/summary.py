@@ -22,7 +22,18 @@ from premotor.evaluation.statistics import (
 )
 from premotor.evaluation.suites import AnyProtocol, from_json, narrowed
 
-__all__ = ["ERROR", "FAILED", "NOT_RUN", "SOLVED", "CellResult", "Comparison", "Summary", "compare", "summarise"]
+__all__ = [
+    "ERROR",
+    "FAILED",
+    "NOT_RUN",
+    "SOLVED",
+    "CellResult",
+    "Comparison",
+    "Summary",
+    "compare",
+    "outcome_pairs",
+    "summarise",
+]
 
 SOLVED, FAILED, ERROR, NOT_RUN = "1", "0", "E", "."
 
@@ -231,14 +242,20 @@ def compare(a: Summary, b: Summary) -> Comparison:
     return dataclasses.replace(_compared(a.cells, b.cells, names), by_split=splits)
 
 
+def outcome_pairs(a: str, b: str) -> list[tuple[bool, bool]]:
+    """Whether each of two solved the episodes that both finished; letters as in CellResult, in the same order.
+
+    An error says nothing about a policy, so it must not decide between two.
+    """
+    return [(x == SOLVED, y == SOLVED) for x, y in zip(a, b, strict=True) if not {ERROR, NOT_RUN} & {x, y}]
+
+
 def _compared(a: Sequence[CellResult], b: Sequence[CellResult], names: tuple[str, str]) -> Comparison:
     order = {cell.cell: cell.outcomes for cell in b}
     tasks, both, left = [], [], 0
     for mine in a:
-        letters = list(zip(mine.outcomes, order[mine.cell], strict=True))
-        # An error says nothing about a policy, so it must not decide between two.
-        pairs = [(x == SOLVED, y == SOLVED) for x, y in letters if not {ERROR, NOT_RUN} & {x, y}]
-        left += len(letters) - len(pairs)
+        pairs = outcome_pairs(mine.outcomes, order[mine.cell])
+        left += len(mine.outcomes) - len(pairs)
         both += pairs
         if pairs:
             tasks.append((sum(x and not y for x, y in pairs), sum(y and not x for x, y in pairs), len(pairs)))

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from premotor.core.types import Command, Observation
 from premotor.robots.embodiment import embodiment
 from premotor.robots.kinematics import Kinematics
+from premotor.sim.stream import stream
 from premotor.sim.tabletop.episode import COLORS, CONTAINERS, GRASPABLE, KINDS, SIZES, Episode, Family, Goal, Split
 from premotor.sim.tabletop.language import render, resolve
 from premotor.sim.tabletop.objects import shape
-from premotor.sim.tabletop.sample import sample, stream, swapped
+from premotor.sim.tabletop.sample import sample, swapped
 from premotor.sim.tabletop.vocabulary import vocabulary
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
 from premotor.training.questions import Question, held, questions

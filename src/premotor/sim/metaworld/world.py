@@ -11,8 +11,10 @@ from PIL import Image as Pictures
 from premotor.core.errors import WorldError
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import FloatArray, Image, Observation
+from premotor.sim.metaworld.perturbed import Perturber
 from premotor.sim.metaworld.robot import RATE_HZ, State, View, from_native, sawyer, to_native
 from premotor.sim.metaworld.tasks import Task, task
+from premotor.sim.perturb.axes import Perturbation
 
 __all__ = ["LIMIT", "VERSION", "MetaWorld", "package"]
 
@@ -48,6 +50,7 @@ class MetaWorld:
         self._task: Task | None = None
         self._env: Any = None
         self._expert: Any = None
+        self._perturber: Perturber | None = None
         self._seen: FloatArray = np.zeros(39)
         self.steps = 0
         self.success = False
@@ -69,16 +72,19 @@ class MetaWorld:
         """(39,) all that metaworld tells: hand, gripper and objects, the same a step ago, and the goal."""
         return self._seen
 
-    def reset(self, name: str, seed: int) -> None:
+    def reset(self, name: str, seed: int, change: Perturbation | None = None) -> None:
         """Start the episode of that seed: places of the object and the goal are drawn by metaworld from it.
 
-        Raises WorldError when there is no such task, or no metaworld.
+        change: what is perturbed of the world. Raises WorldError when there is no such task, or no metaworld.
         """
         wanted = task(name)
         if self._task != wanted:
             self.close()
             self._env, self._expert = self._build(wanted)
             self._task = wanted
+        if self._perturber is None:
+            self._perturber = Perturber(self._env, self._view.camera)
+        self._perturber.begin(name, seed, change)
         self._env.seed(seed)
         self._seen, _ = self._env.reset()
         self.steps, self.success = 0, False
@@ -116,7 +122,7 @@ class MetaWorld:
         """Free the renderer."""
         if self._env is not None:
             self._env.close()
-            self._env, self._task = None, None
+            self._env, self._task, self._perturber = None, None, None
 
     def _build(self, wanted: Task) -> tuple[Any, Any]:
         package()
@@ -136,7 +142,9 @@ class MetaWorld:
         return env, getattr(policies, f"Sawyer{wanted.expert}V3Policy")()
 
     def _picture(self) -> Image:
-        drawn = np.asarray(self._env.render(), np.uint8)[::-1, ::-1]
+        if self._perturber is None:
+            raise WorldError("no episode is on; call reset with a task and a seed first")
+        drawn = np.asarray(self._perturber.draw(), np.uint8)[::-1, ::-1]
         view = self._view
         kept = max(1, round(view.size * view.keep))
         begin = (view.size - kept) // 2

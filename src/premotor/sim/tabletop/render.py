@@ -46,7 +46,7 @@ class Renderer:
     """Pictures of `cameras` as squares of `size` pixels.
 
     It belongs to the thread that first draws with it. One renderer serves any number of models as long as their meshes
-    are the same, which holds for all scenes of one arm.
+    are the same, which holds for all scenes of one arm; for a model with textures it starts anew.
     """
 
     def __init__(self, cameras: Sequence[str], size: int) -> None:
@@ -55,6 +55,7 @@ class Renderer:
         self._gl: mujoco.GLContext | None = None
         self._context: mujoco.MjrContext | None = None
         self._scene: mujoco.MjvScene | None = None
+        self._model: mujoco.MjModel | None = None
         self._free: weakref.finalize[..., Renderer] | None = None
         self._option = mujoco.MjvOption()
         self._perturb = mujoco.MjvPerturb()
@@ -99,7 +100,7 @@ class Renderer:
         if self._free is not None:
             atexit.unregister(self._free)
             self._free()
-        self._gl = self._context = self._scene = self._free = None
+        self._gl = self._context = self._scene = self._model = self._free = None
 
     @property
     def _everything(self) -> mujoco.MjrRect:
@@ -113,6 +114,9 @@ class Renderer:
     def _draw(
         self, model: mujoco.MjModel, data: mujoco.MjData, *, by_id: bool = False
     ) -> tuple[mujoco.MjvScene, mujoco.MjrContext]:
+        if self._model is not None and model is not self._model and (model.ntex or self._model.ntex):
+            self.close()  # a context holds the textures that it was made with
+        self._model = model
         if self._gl is None or self._context is None or self._scene is None:
             gl, context, scene = self._start(model)
         else:

@@ -1,6 +1,5 @@
 """Draws episodes: the same arguments give the same episode, and no two splits share one."""
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from premotor.core.errors import InstructionError, WorldError
+from premotor.sim.stream import stream
 from premotor.sim.tabletop.arrange import CROWDED_GAP, LOOSE_GAP, around, arrange, can_push, in_region
 from premotor.sim.tabletop.drafts import Draft, Item, Unit, draft, kinds, pick
 from premotor.sim.tabletop.episode import (
@@ -44,17 +44,11 @@ from premotor.sim.tabletop.tasks import (
 )
 from premotor.sim.tabletop.vocabulary import vocabulary
 
-__all__ = ["sample", "scene_for", "stream", "swapped"]
+__all__ = ["sample", "scene_for", "swapped"]
 
 _ATTEMPTS = 400
 _UNIT_SHARE = 0.2
 _MOVE = 0.05
-
-
-def stream(*parts: object) -> np.random.Generator:
-    """Random numbers that depend on `parts` only, on every machine and in every process."""
-    digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16]))
 
 
 def sample(embodiment: str, family: Family, split: Split, seed: int) -> Episode:

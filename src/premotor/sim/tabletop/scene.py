@@ -4,6 +4,7 @@ Pictures are drawn in software on most machines, so nothing casts a shadow or re
 """
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import mujoco
@@ -31,17 +32,19 @@ _FOVY = 40.0
 _TABLE_RGBA = (0.74, 0.71, 0.67, 1.0)
 _MAT_RGBA = (0.66, 0.65, 0.635, 1.0)
 _FLOOR_RGBA = (0.36, 0.40, 0.45, 1.0)
+_TEXELS = 256
 
 _BOX = mujoco.mjtGeom.mjGEOM_BOX
 _arms: dict[Path, mujoco.MjSpec] = {}
 _arms_lock = threading.Lock()
 
 
-def build(episode: Episode, embodiment: Embodiment, *, size: int = 128) -> mujoco.MjModel:
+def build(episode: Episode, embodiment: Embodiment, *, size: int = 128, textured: Sequence[str] = ()) -> mujoco.MjModel:
     """Compile the scene of `episode` with `embodiment` in it, for square pictures of `size` pixels.
 
-    The arm's joints come first in qpos, the things follow in the episode's order. Raises WorldError when the episode is
-    for another arm or MuJoCo refuses the scene.
+    The arm's joints come first in qpos, the things follow in the episode's order. textured: of "floor", "tabletop" and
+    "mat", those that get a texture of their name, of one colour and to be painted. Raises WorldError when the episode
+    is for another arm or MuJoCo refuses the scene.
     """
     if episode.embodiment != embodiment.name:
         raise WorldError(
@@ -51,6 +54,8 @@ def build(episode: Episode, embodiment: Embodiment, *, size: int = 128) -> mujoc
     spec = _arm(embodiment)
     _set_options(spec, size)
     _add_surroundings(spec, embodiment)
+    for name in textured:
+        _add_texture(spec, name)
     _add_light(spec, episode.light)
     _add_front_camera(spec, episode.camera)
     for thing in episode.things:
@@ -117,14 +122,26 @@ def _add_surroundings(spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
         group=3,
     )
     seen = {"type": _BOX, "contype": 0, "conaffinity": 0}
-    world.add_geom(size=(3.0, 3.0, 0.01), pos=(-1.0, 0.0, -0.75), rgba=_FLOOR_RGBA, **seen)
-    world.add_geom(size=(0.60, 0.55, 0.02), pos=(-0.25, 0.0, -0.0203), rgba=_TABLE_RGBA, **seen)
-    world.add_geom(size=(0.17, 0.25, 0.0005), pos=(0.0, 0.0, -0.0005), rgba=_MAT_RGBA, **seen)
+    world.add_geom(name="floor", size=(3.0, 3.0, 0.01), pos=(-1.0, 0.0, -0.75), rgba=_FLOOR_RGBA, **seen)
+    world.add_geom(name="tabletop", size=(0.60, 0.55, 0.02), pos=(-0.25, 0.0, -0.0203), rgba=_TABLE_RGBA, **seen)
+    world.add_geom(name="mat", size=(0.17, 0.25, 0.0005), pos=(0.0, 0.0, -0.0005), rgba=_MAT_RGBA, **seen)
     x, y, z = (float(v) for v in embodiment.mount)
     if z > 0:
         world.add_geom(
             type=_BOX, size=(0.055, 0.05, z / 2), pos=(x, y, z / 2), rgba=_FLOOR_RGBA, contype=2, conaffinity=1
         )
+
+
+def _add_texture(spec: mujoco.MjSpec, name: str) -> None:
+    geom = spec.geom(name)
+    flat = np.full((_TEXELS, _TEXELS, 3), np.rint(255 * geom.rgba[:3]), np.uint8)
+    texture = spec.add_texture(
+        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=_TEXELS, height=_TEXELS, nchannel=3
+    )
+    texture.data = flat.tobytes()
+    material = spec.add_material(name=name)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+    geom.material, geom.rgba = name, (1.0, 1.0, 1.0, 1.0)
 
 
 def _add_light(spec: mujoco.MjSpec, light: Light) -> None:

@@ -1,7 +1,7 @@
 """A simulated robot at its table: the Robot port on MuJoCo, exact to restore, judged by physics."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -103,9 +103,12 @@ class TabletopWorld:
         """The state of the simulation."""
         return self._loaded.data
 
-    def reset(self, episode: Episode) -> None:
-        """Build the scene of `episode`, put the arm at home with an open gripper and let everything settle."""
-        model = build(episode, self.embodiment, size=self._size)
+    def reset(self, episode: Episode, *, textured: Sequence[str] = ()) -> None:
+        """Build the scene of `episode`, put the arm at home with an open gripper and let everything settle.
+
+        textured: surfaces with a texture to be painted before anything is drawn (scene.build).
+        """
+        model = build(episode, self.embodiment, size=self._size, textured=textured)
         loaded = _Loaded(episode, self.embodiment, model)
         data = loaded.data
         data.qpos[loaded.joint_qpos] = self.embodiment.home

@@ -1,0 +1,1 @@
+"""Perturbations of any world: axes at three strengths, as data, and what carries them out."""
