@@ -8,13 +8,18 @@ from typing import Any
 import torch
 
 from premotor.models.adapter import LoraConfig, linear_layers
+from premotor.sim.metaworld.robot import NAME as SAWYER
+from premotor.sim.metaworld.tasks import TASKS
 from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
+from premotor.training.metaworld import MetaWorldCollect
 from premotor.training.questions import WORDS
 from premotor.training.train import Recipe, Round
 from premotor.training.tune import Tune
 
-__all__ = ["RECIPES", "fine_tuned", "nano", "tabletop", "tiny"]
+__all__ = ["RECIPES", "fine_tuned", "metaworld", "metaworld_tiny", "nano", "tabletop", "tiny"]
+
+_SMALL = {"stem": 15, "fine": 32, "coarse": 64, "width": 64, "head_width": 128, "head_blocks": 1, "blocks": 1}
 
 
 def tiny() -> Recipe:
@@ -25,7 +30,7 @@ def tiny() -> Recipe:
         arms=("so101",),
         families=("pick_up",),
         rounds=(Round(episodes=8, learner=False, until=40), Round(episodes=4, learner=True, until=steps)),
-        model={"stem": 15, "fine": 32, "coarse": 64, "width": 64, "head_width": 128, "head_blocks": 1, "blocks": 1},
+        model=_SMALL,
         learn=LearnConfig(batch=32, steps=steps, warmup=10),
         collect=CollectConfig(worlds=2),
     )
@@ -47,6 +52,48 @@ def tabletop() -> Recipe:
     learn = LearnConfig(steps=47000, rate=1.6e-3)
     collect = CollectConfig(disturbed=0.5, learner_steps=(15, 120))
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=collect)
+
+
+_METAWORLD_SEEDS = 100_000_000
+"""Where seeds begin: no protocol and no recording gets there."""
+
+
+def metaworld() -> Recipe:
+    """One policy for the fifty tasks of MT50: fifty demonstrations of each, pushed off their way and with clean labels,
+    then the expert's corrections.
+
+    The checkpoint before the corrections, which is of demonstrations alone, is kept as learner-1.
+    """
+    return Recipe(
+        name="metaworld",
+        arms=(SAWYER,),
+        families=tuple(TASKS),
+        rounds=(
+            Round(episodes=50, learner=False, until=14000),
+            Round(episodes=10, learner=True, until=18000),
+            Round(episodes=10, learner=True, until=22000),
+            Round(episodes=10, learner=True, until=26000),
+        ),
+        model={"shrink": 5},
+        learn=LearnConfig(steps=27000),
+        collect=MetaWorldCollect(),
+        first_seed=_METAWORLD_SEEDS,
+    )
+
+
+def metaworld_tiny() -> Recipe:
+    """One task of Meta-World, small parts: it shows in a minute or two that everything runs."""
+    steps = 40
+    return Recipe(
+        name="metaworld-tiny",
+        arms=(SAWYER,),
+        families=("drawer-close-v3",),
+        rounds=(Round(episodes=3, learner=False, until=30), Round(episodes=1, learner=True, until=steps)),
+        model={**_SMALL, "shrink": 5},
+        learn=LearnConfig(batch=16, steps=steps, warmup=10),
+        collect=MetaWorldCollect(worlds=1, learner_steps=(8, 16), expert_steps=(60, 80), patience=60),
+        first_seed=_METAWORLD_SEEDS,
+    )
 
 
 def nano(system: str, data: str = "", model: Mapping[str, Any] | None = None) -> Recipe:
@@ -95,5 +142,10 @@ def fine_tuned(base: Path, data: Path, rank: int = 16, layers: str = ".*") -> Re
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"tabletop": tabletop, "tiny": tiny}
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "tabletop": tabletop,
+    "tiny": tiny,
+    "metaworld": metaworld,
+    "metaworld-tiny": metaworld_tiny,
+}
 """Every recipe by its name on the command line."""
