@@ -4,7 +4,7 @@ What is executed may be perturbed; labels never are. The experts are told where 
 and the picture of the published protocols are an input, and the places of object and goal are labels for pointing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,18 +155,17 @@ class _Recording:
         """The demonstration; None when the task was not achieved, or the expert never drove."""
         if self._achieved is None or not self._frames:
             return None
-        told = self._world.task
+        told, steps = self._world.task, {key: np.array(values) for key, values in self._steps.items()}
         return Demonstration(
             embodiment=self._world.spec.name,
             instructions=wordings(told.name) if self._config.varied else (told.instruction,),
             family=told.name,
             success=True,
             images={self._config.cameras[0]: np.stack(self._frames)},
-            **(unlabelled(len(self._frames), 1) | self._labels()),
-            **{key: np.array(values) for key, values in self._steps.items()},
+            **(unlabelled(len(self._frames), 1) | self._labels() | steps),
         )
 
-    def _labels(self) -> Mapping[str, Any]:
+    def _labels(self) -> dict[str, Any]:
         """What the frames are labelled with; see Demonstration. Nothing is named, but places can be remembered."""
         rows = {key: np.array(values) for key, values in self._rows.items()}
         crowd = np.zeros((len(self._frames), CROWD, 3))
