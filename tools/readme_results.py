@@ -26,6 +26,7 @@ from typing import Any
 __all__ = ["BEGIN", "END", "Evaluation", "Measurement", "ReportError", "Row", "main", "reports", "rewrite"]
 
 ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = "bundle"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 _KEYS = {"figure", "value", "unit", "low", "high", "n", "target"}
 
@@ -111,18 +112,27 @@ def _number(value: float, unit: str, *, bare: bool = False) -> str:
 
 
 def _success(found: Sequence[Evaluation]) -> list[str]:
-    """A table of success rates: a line for each policy and split, a column for each arm."""
+    """A table of success rates: a line for each policy and split, of the largest evaluation, a column for each arm."""
     arms = list(dict.fromkeys(arm for report in found for rates in report.rates.values() for arm in rates))
     lines = [
         "| policy | split | " + " | ".join("both arms" if arm == "all" else arm for arm in arms) + " | episodes |",
         "|---" * (len(arms) + 3) + "|",
     ]
+    widest: dict[tuple[str, str], Mapping[str, tuple[float, float, float, int]]] = {}
     for report in found:
         for split, rates in report.rates.items():
-            cells = [_rate(rates[arm]) if arm in rates else "" for arm in arms]
-            episodes = max(n for _, _, _, n in rates.values())
-            lines.append(f"| {report.label} | `{split}` | " + " | ".join(cells) + f" | {episodes:,} |")
+            if _episodes(rates) > _episodes(widest.get((report.label, split), {})):
+                widest[report.label, split] = rates
+    for label in dict.fromkeys(report.label for report in sorted(found, key=lambda r: r.label != SHIPPED)):
+        for (who, split), rates in widest.items():
+            if who == label:
+                cells = [_rate(rates[arm]) if arm in rates else "" for arm in arms]
+                lines.append(f"| {label} | `{split}` | " + " | ".join(cells) + f" | {_episodes(rates):,} |")
     return lines
+
+
+def _episodes(rates: Mapping[str, tuple[float, float, float, int]]) -> int:
+    return max((n for _, _, _, n in rates.values()), default=0)
 
 
 def _rate(value: tuple[float, float, float, int]) -> str:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from premotor.models.vision.glimpse import Glimpse
 from premotor.models.vision.keypoints import SpatialSoftmax
 from premotor.models.vision.letterbox import letterbox
 from premotor.models.vision.pixels import Fit, Pixels
@@ -32,6 +33,27 @@ def test_a_keypoint_is_where_the_feature_is() -> None:
     seen = torch.zeros(1, 1, 4, 6)
     seen[0, 0, 0, 5] = 1.0
     assert torch.allclose(places(seen), torch.tensor([[[1.0, -1.0]]]), atol=1e-5)
+
+
+def test_a_glimpse_sees_eight_cells_around_its_point_and_nothing_else() -> None:
+    glimpse = Glimpse(3, 32, 5).eval()
+    seen, points = torch.randn(2, 3, 32, 32), torch.tensor([[[10 / 32, 20 / 32]], [[16 / 32, 4 / 32]]])
+    before = glimpse(seen, points)
+    assert before.shape == (2, 1, 5)
+    far = torch.randn(2, 3, 32, 32)
+    far[0, :, 16:24, 6:14], far[1, :, 0:8, 12:20] = seen[0, :, 16:24, 6:14], seen[1, :, 0:8, 12:20]
+    assert torch.allclose(glimpse(far, points), before, atol=1e-6)
+    for v, u in ((16, 6), (23, 13)):
+        near = seen.clone()
+        near[0, :, v, u] += 10.0
+        assert not torch.allclose(glimpse(near, points)[0], before[0], atol=1e-4)
+        assert torch.allclose(glimpse(near, points)[1], before[1], atol=1e-6)
+
+
+def test_a_glimpse_over_the_edge_goes_on_with_the_edge() -> None:
+    glimpse, flat = Glimpse(2, 4, 3).eval(), torch.ones(1, 2, 16, 16)
+    corner, middle = glimpse(flat, torch.tensor([[[0.0, 1.0], [0.5, 0.5]]]))[0]
+    assert torch.allclose(corner, middle, atol=1e-6)
 
 
 def test_a_crop_is_random_only_while_training() -> None:

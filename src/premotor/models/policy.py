@@ -67,8 +67,8 @@ class Memory:
         self._plans = [*before[-1:], (now.stamp_ns, now.instruction, places)]
 
     def believed(self, now: Observation) -> Tensor | None:
-        """(R, 3) what was believed at the last plan before now; None where there was none for this instruction, or where
-        that has been done.
+        """(R, 3) what was believed at the last plan before now; None where there was none for this instruction, or the
+        object was where it belongs.
         """
         if self._plans and now.stamp_ns < self._plans[-1][0]:
             self._plans = []

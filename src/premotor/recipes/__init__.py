@@ -10,6 +10,7 @@ import torch
 from premotor.models.adapter import LoraConfig, linear_layers
 from premotor.sim.metaworld.robot import NAME as SAWYER
 from premotor.sim.metaworld.tasks import TASKS
+from premotor.sim.tabletop.episode import Family
 from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
 from premotor.training.metaworld import MetaWorldCollect
@@ -38,6 +39,7 @@ def tiny() -> Recipe:
 
 def tabletop() -> Recipe:
     """The shipped policy: both arms, all ten families; still pictures to point, episodes to act, then corrections."""
+    hard: tuple[Family, ...] = ("stack", "push_to", "put_all_in", "put_in_drawer", "take_out_of_drawer")
     rounds = (
         Round(episodes=60, learner=False, until=3500),
         Round(episodes=24, learner=True, until=8000),
@@ -45,11 +47,12 @@ def tabletop() -> Recipe:
         Round(episodes=24, learner=True, until=27500),
         Round(episodes=24, learner=True, until=30500),
         Round(episodes=24, learner=True, until=33000),
-        Round(episodes=24, learner=True, until=36000),
-        Round(episodes=48, learner=True, until=40000, families=("stack", "push_to", "put_all_in")),
-        Round(episodes=24, learner=True, until=44000),
+        Round(episodes=24, learner=True, until=34000),
+        Round(episodes=96, learner=True, until=35000, families=hard[:3]),
+        Round(episodes=36, learner=True, until=37500),
+        Round(episodes=60, learner=True, until=41000, families=hard),
     )
-    learn = LearnConfig(steps=47000, rate=1.6e-3)
+    learn = LearnConfig(steps=46000, rate=1.6e-3)
     collect = CollectConfig(disturbed=0.5, learner_steps=(15, 120))
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=collect)
 

@@ -160,6 +160,5 @@ def record_shard(
                 demonstration = active.pop(slot).result()
                 if demonstration is not None:
                     kept.append(demonstration)
-    if kept:
-        write_shard(folder, name, kept)
+    write_shard(folder, name, kept)
     return len(kept), len(cells)

@@ -95,14 +95,16 @@ def unlabelled(frames: int, cameras: int) -> dict[str, Any]:
 
 
 def write_shard(folder: Path, name: str, demonstrations: Sequence[Demonstration]) -> None:
-    """Write one shard atomically; a shard of that name that is already there is left alone."""
+    """Write one shard atomically; a shard of that name that is already there is left alone. Without demonstrations it
+    says that there was nothing to be learned there.
+    """
     if (folder / name).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    for camera in demonstrations[0].images:
+    for camera in demonstrations[0].images if demonstrations else ():
         np.save(temporary / f"{camera}.npy", np.concatenate([d.images[camera] for d in demonstrations]))
     small = {f"{i}.{key}": getattr(d, key) for i, d in enumerate(demonstrations) for key in _SMALL + _STEPS}
     np.savez(temporary / "steps.npz", **small)
@@ -181,8 +183,9 @@ class Store:
 
     def _open(self, shard: Path) -> None:
         try:
+            if not (head := json.loads((shard / "episodes.json").read_text())):
+                return
             frames = {c: np.load(shard / f"{c}.npy", mmap_mode="r") for c in self.cameras}
-            head = json.loads((shard / "episodes.json").read_text())
             with np.load(shard / "steps.npz") as small:
                 steps = dict(small)
         except (OSError, ValueError, KeyError) as damage:

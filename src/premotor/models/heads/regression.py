@@ -5,7 +5,7 @@ The expert is a function of the state, so there is one right answer and its medi
 
 from torch import Tensor, nn
 
-__all__ = ["RegressionHead", "Trunk"]
+__all__ = ["RegressionHead"]
 
 
 class _Residual(nn.Module):
@@ -19,20 +19,15 @@ class _Residual(nn.Module):
         return x + self.body(x)
 
 
-class Trunk(nn.Sequential):
-    """Features (B, F) -> (B, width), what a head can say things from."""
-
-    def __init__(self, features: int, width: int, blocks: int) -> None:
-        super().__init__(nn.Linear(features, width), *(_Residual(width) for _ in range(blocks)), nn.LayerNorm(width))
-
-
 class RegressionHead(nn.Module):
     """Features (B, F) -> actions (B, H, A), normalised."""
 
     def __init__(self, features: int, width: int, blocks: int, horizon: int, action: int) -> None:
         super().__init__()
         self.horizon, self.action = horizon, action
-        self.trunk = Trunk(features, width, blocks)
+        self.trunk = nn.Sequential(
+            nn.Linear(features, width), *(_Residual(width) for _ in range(blocks)), nn.LayerNorm(width)
+        )
         self.out = nn.Linear(width, horizon * action)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -18,9 +18,10 @@ from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs, SceneTargets
 from premotor.models.contract import Plan, Robots, System, SystemConfig
 from premotor.models.fusion.slots import SlotFusion
-from premotor.models.heads.hypotheses import HypothesesHead, likeliest, nearest_loss
 from premotor.models.heads.pointing import Pointer, Pointing, heat_target
+from premotor.models.heads.regression import RegressionHead
 from premotor.models.vision.cnn import PyramidEncoder
+from premotor.models.vision.glimpse import Glimpse
 
 __all__ = ["REFERENCES", "Output", "Premotor", "PremotorConfig"]
 
@@ -30,14 +31,12 @@ _WAVES = 1 + 2 * _OCTAVES
 
 
 class Output(NamedTuple):
-    """What one forward pass says. chunks (B, N, H, A), logits (B, N); pointing per camera; places (B, R, 3) metres,
-    base frame.
+    """What one forward pass says. actions (B, H, A); pointing per camera; places (B, R, 3) metres, base frame.
 
     features: what the action head sees. fine: each camera's map (B, C, G, G). slots: (B, K, D).
     """
 
-    chunks: Tensor
-    logits: Tensor
+    actions: Tensor
     pointing: dict[str, Pointing]
     places: Tensor
     features: Tensor
@@ -51,7 +50,8 @@ class PremotorConfig(SystemConfig):
 
     image_size: pixels a side that are looked at; a robot's pictures have `shrink` times as many, of which so many are
     averaged each way. names: how many kinds, colours and sizes there are to be named. close: cameras that see things so
-    large that the slots read the coarse map. stem: channels at a quarter of the image's size, a multiple of 3.
+    large that the slots read the coarse map. stem: channels at a quarter of the image's size, a multiple of 3. glimpse:
+    how many numbers a closer look gives.
     """
 
     embodiments: tuple[str, ...]
@@ -68,13 +68,13 @@ class PremotorConfig(SystemConfig):
     stem: int = 48
     fine: int = 64
     coarse: int = 128
+    glimpse: int = 48
     width: int = 128
     heads: int = 4
     slots: int = 8
     blocks: int = 3
     head_width: int = 512
     head_blocks: int = 3
-    hypotheses: int = 4
     grounding: float = 1.0
     naming: float = 1.0
 
@@ -88,7 +88,7 @@ class PremotorConfig(SystemConfig):
         """A size for tests: everything is there, nothing is learned."""
         return cls(
             embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6), image_size=64, horizon=4,
-            stem=9, fine=16, coarse=16, width=32, head_width=32,
+            stem=9, fine=16, coarse=16, glimpse=8, width=32, head_width=32,
         )  # fmt: skip
 
     @property
@@ -175,21 +175,21 @@ class Premotor(System):
         self.recall = nn.Sequential(nn.Linear(3 * _WAVES, c.width), nn.GELU(), nn.Linear(c.width, c.width))
         self.fusion = SlotFusion(c.width, c.heads, c.blocks, c.slots, c.fine)
         self.pointers = nn.ModuleDict({name: Pointer(c.width, c.fine, c.image_size // 8) for name in c.cameras})
+        self.glimpses = nn.ModuleDict({name: Glimpse(c.stem, c.fine, c.glimpse) for name in c.cameras})
         self.namers = nn.ModuleDict({name: nn.Linear(c.fine, sum(c.names)) for name in c.cameras})
         self.asked = nn.Linear(c.width, sum(c.names))
         # Set while training where convolutions are faster in bfloat16.
         self.mixed = False
-        seen = len(c.cameras) * REFERENCES * (c.fine + 1 + 2 * _WAVES)
+        seen = len(c.cameras) * REFERENCES * (c.fine + 1 + 2 * _WAVES + c.glimpse)
         recalled = REFERENCES * 3 * _WAVES
         self.places = nn.Sequential(
             nn.Linear(seen + c.width + recalled, 256), nn.GELU(), nn.Linear(256, REFERENCES * 3)
         )
-        found = (REFERENCES + 1) * 3 * _WAVES
-        features = seen + c.width + c.slots * c.width + found + kinds * max(c.state_dims) * _WAVES
+        located = (REFERENCES + 1) * 3 * _WAVES
+        features = seen + c.width + c.slots * c.width + located + kinds * max(c.state_dims) * _WAVES
         # Image points, metres and slots have very different spreads; the head must not have to find that out.
         self.level = nn.BatchNorm1d(features)
-        every = kinds * max(c.action_dims)
-        self.head = HypothesesHead(features, c.head_width, c.head_blocks, c.horizon, every, c.hypotheses)
+        self.head = RegressionHead(features, c.head_width, c.head_blocks, c.horizon, kinds * max(c.action_dims))
 
     def forward(self, inputs: Inputs) -> Output:
         """Everything the policy can say about a batch."""
@@ -197,63 +197,65 @@ class Premotor(System):
         state = self._state(inputs)
         recalled, belief = self._belief(inputs)
         with torch.autocast(inputs.words.device.type, torch.bfloat16, enabled=self.mixed):
-            fine, cells = self._look(inputs)
+            near, fine, cells = self._look(inputs)
             slots = self.fusion(self.words(inputs.words), inputs.words_mask, cells, state[:, None] + belief)
         slots, fine = slots.float(), {name: seen.float() for name, seen in fine.items()}
         pointing = {name: self.pointers[name](slots[:, :REFERENCES], fine[name]) for name in c.cameras}
         found = [state]
         for said in pointing.values():
             found += [_waves(said.uv * 2 - 1).flatten(1), said.seen.sigmoid(), said.features.flatten(1)]
+        for name, said in pointing.items():
+            found.append(self.glimpses[name](near[name], said.uv.detach()).flatten(1))
         seen = torch.cat(found, -1)
         places = self.places(torch.cat([seen, recalled], -1))
         own = F.one_hot(inputs.embodiment, len(c.embodiments))[..., None] * _waves(inputs.state).flatten(1)[:, None]
         places = places.view(-1, REFERENCES, 3)
         features = self.level(torch.cat([seen, slots.flatten(1), _located(places.detach()), own.flatten(1)], -1))
         # The head predicts for every robot; the row's own robot is picked.
-        every, logits = self.head(features)
-        every = every.unflatten(-1, (len(c.embodiments), -1))
-        chunks = every[torch.arange(len(every)), :, :, inputs.embodiment]
-        return Output(chunks, logits, pointing, places, features, fine, slots)
+        every = self.head(features).unflatten(-1, (len(c.embodiments), -1))
+        actions = every[torch.arange(len(every)), :, inputs.embodiment]
+        return Output(actions, pointing, places, features, fine, slots)
 
     def loss(self, inputs: Inputs, targets: SceneTargets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
         out = self(inputs)
-        act, choice = nearest_loss(out.chunks, out.logits, targets.actions, targets.weight)
+        act = ((out.actions - targets.actions).abs() * targets.weight).sum() / targets.weight.sum().clamp(min=1.0)
         heat, seen = self._grounding(out, targets)
         named = targets.named.float()
         place = ((out.places - targets.places).abs().mean(-1) * named).sum() / named.sum().clamp(min=1.0)
         name, asked = self._naming(out, targets)
-        total = act + 0.02 * choice + self.config.grounding * (0.05 * heat + 0.02 * seen + 2.0 * place)
+        total = act + self.config.grounding * (0.05 * heat + 0.02 * seen + 2.0 * place)
         total = total + self.config.naming * (0.1 * name + 0.03 * asked)
-        parts = {"loss": total, "action": act, "choice": choice, "heat": heat, "seen": seen, "place_m": place}
+        parts = {"loss": total, "action": act, "heat": heat, "seen": seen, "place_m": place}
         parts |= {"name": name, "asked": asked}
         return total, {k: float(v.detach()) for k, v in parts.items()}
 
     @torch.inference_mode()
     def sample(self, inputs: Inputs) -> Tensor:
         """(B, H, A) normalised actions."""
-        return self.plan(inputs).actions
+        return self(inputs).actions
 
     def plan(self, inputs: Inputs) -> Plan:
         """Actions, and what was pointed at meanwhile."""
         out = self(inputs)
-        return Plan(likeliest(out.chunks, out.logits), out.pointing, out.places)
+        return Plan(out.actions, out.pointing, out.places)
 
     def mix(self) -> bool:
         """Look and read words in bfloat16."""
         self.mixed = True
         return True
 
-    def _look(self, inputs: Inputs) -> tuple[dict[str, Tensor], Tensor]:
-        """Each camera's fine map (B, C, G, G), and the cells (B, M, C) that the slots read."""
-        fine, cells = {}, []
+    def _look(self, inputs: Inputs) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+        """Each camera's finest map (B, C, G, G) and its fine one, and the cells (B, M, C) that the slots read."""
+        near, fine, cells = {}, {}, []
         for name, eye in self.eyes.items():
             # uint8 HWC permuted is already channels_last, the layout that convolutions on a CPU want.
             image = self._shrunk(inputs.images[name].permute(0, 3, 1, 2)) * (1 / 127.5) - 1.0
-            fine[name], coarse = eye(image)
+            stem, fine[name], coarse = eye(image)
+            near[name] = stem.float()
             read = coarse if name in self.config.close else fine[name]
             cells.append(self.cells[name](read.flatten(2).transpose(1, 2)) + self.where[name])
-        return fine, torch.cat(cells, 1)
+        return near, fine, torch.cat(cells, 1)
 
     def _shrunk(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) of a robot's size or shrunk already -> (B, 3, image_size, image_size), 0..255."""

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["PyramidEncoder", "folded"]
+__all__ = ["PyramidEncoder", "conv", "folded"]
 
 _Net = TypeVar("_Net", bound=nn.Module)
 
 
-def _conv(inside: int, outside: int, kernel: int, stride: int) -> nn.Sequential:
+def conv(inside: int, outside: int, kernel: int, stride: int) -> nn.Sequential:
+    """A convolution, levelled and rectified."""
     return nn.Sequential(
         nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outside),
@@ -25,7 +26,7 @@ def _conv(inside: int, outside: int, kernel: int, stride: int) -> nn.Sequential:
 
 
 class PyramidEncoder(nn.Module):
-    """(B, 3, S, S) in 0..1 -> fine map (B, fine, S/8, S/8) and coarse map (B, coarse, S/16, S/16).
+    """(B, 3, S, S) in -1..1 -> maps (B, stem, S/4, S/4), (B, fine, S/8, S/8) and (B, coarse, S/16, S/16).
 
     The fine map carries the coarse one upsampled and added (a one-level feature pyramid), so each of its
     cells knows its surroundings.
@@ -35,19 +36,20 @@ class PyramidEncoder(nn.Module):
         super().__init__()
         # Levelling so large a map would take longer than making it.
         first = nn.Sequential(nn.Conv2d(3, stem // 3, 3, 2, 1), nn.ReLU(inplace=True))
-        self.stem = nn.Sequential(first, _conv(stem // 3, stem, 3, 2))
-        self.middle = nn.Sequential(_conv(stem, fine, 3, 2), _conv(fine, fine, 3, 1))
-        self.deep = nn.Sequential(_conv(fine, coarse, 3, 2), _conv(coarse, coarse, 3, 1))
+        self.stem = nn.Sequential(first, conv(stem // 3, stem, 3, 2))
+        self.middle = nn.Sequential(conv(stem, fine, 3, 2), conv(fine, fine, 3, 1))
+        self.deep = nn.Sequential(conv(fine, coarse, 3, 2), conv(coarse, coarse, 3, 1))
         self.lateral = nn.Conv2d(fine, fine, 1)
         self.down = nn.Conv2d(coarse, fine, 1)
-        self.mix = _conv(fine, fine, 1, 1)
+        self.mix = conv(fine, fine, 1, 1)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode one camera; see the class for shapes."""
-        middle = self.middle(self.stem(image))
+        near = self.stem(image)
+        middle = self.middle(near)
         coarse = self.deep(middle)
         up = F.interpolate(self.down(coarse), scale_factor=2, mode="nearest")
-        return self.mix(self.lateral(middle) + up), coarse
+        return near, self.mix(self.lateral(middle) + up), coarse
 
 
 def folded(network: _Net) -> _Net:
