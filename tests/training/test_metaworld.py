@@ -157,6 +157,14 @@ def test_no_scene_that_is_evaluated_or_recorded_is_learned_from(name: str) -> No
     assert recipe.config().fake_inputs(1).state.shape[-1] == len(sawyer(METAWORLD["metaworld-ours"].view).state)
 
 
+def test_controls_differ_from_the_recipe_in_what_they_are_called_for() -> None:
+    whole, calm, corrected = (RECIPES[f"metaworld{which}"]() for which in ("", "-undisturbed", "-corrected"))
+    assert calm == replace(whole, name=calm.name, collect=CALM)
+    assert not any(one.learner for one in whole.rounds)
+    assert [one.learner for one in corrected.rounds] == [False, True, True, True]
+    assert whole.collect == corrected.collect == MetaWorldCollect()
+
+
 @pytest.mark.parametrize("change", [{"noise": -0.1}, {"every": 0}, {"shrink": 7}])
 def test_what_cannot_be_collected_is_refused(change: dict[str, float]) -> None:
     with pytest.raises(DatasetError, match=r"at least|cannot be shrunk by 7"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,25 +62,25 @@ _METAWORLD_SEEDS = 100_000_000
 """Where seeds begin: no protocol and no recording gets there."""
 
 
-def metaworld() -> Recipe:
-    """One policy for the fifty tasks of MT50: fifty demonstrations of each, pushed off their way and with clean labels,
-    then the expert's corrections.
+def metaworld(*, disturbed: bool = True, corrected: bool = False) -> Recipe:
+    """One policy for the fifty tasks of MT50, from fifty demonstrations of each.
 
-    The checkpoint before the corrections, which is of demonstrations alone, is kept as learner-1.
+    disturbed: the experts are pushed off their way, while their labels stay clean. corrected: later they also show it
+    out of the policy's own states. The first demonstrations of all three are of the same seeds.
     """
+    rounds: tuple[Round, ...] = (Round(episodes=50, learner=False, until=18000),)
+    if corrected:
+        later = (Round(episodes=10, learner=True, until=until) for until in (18000, 22000, 26000))
+        rounds = (Round(episodes=50, learner=False, until=14000), *later)
     return Recipe(
-        name="metaworld",
+        name="metaworld-corrected" if corrected else "metaworld" if disturbed else "metaworld-undisturbed",
         arms=(SAWYER,),
         families=tuple(TASKS),
-        rounds=(
-            Round(episodes=50, learner=False, until=14000),
-            Round(episodes=10, learner=True, until=18000),
-            Round(episodes=10, learner=True, until=22000),
-            Round(episodes=10, learner=True, until=26000),
-        ),
-        model={"shrink": 5},
-        learn=LearnConfig(steps=27000),
-        collect=MetaWorldCollect(),
+        rounds=rounds,
+        # There is nothing to be named.
+        model={"shrink": 5, "naming": 0.0},
+        learn=LearnConfig(steps=rounds[-1].until + 500),
+        collect=MetaWorldCollect() if disturbed else MetaWorldCollect(noise=0.0, pushes=0.0),
         first_seed=_METAWORLD_SEEDS,
     )
 
@@ -92,7 +93,7 @@ def metaworld_tiny() -> Recipe:
         arms=(SAWYER,),
         families=("drawer-close-v3",),
         rounds=(Round(episodes=3, learner=False, until=30), Round(episodes=1, learner=True, until=steps)),
-        model={**_SMALL, "shrink": 5},
+        model={**_SMALL, "shrink": 5, "naming": 0.0},
         learn=LearnConfig(batch=16, steps=steps, warmup=10),
         collect=MetaWorldCollect(worlds=1, learner_steps=(8, 16), expert_steps=(60, 80), patience=60),
         first_seed=_METAWORLD_SEEDS,
@@ -149,6 +150,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "tabletop": tabletop,
     "tiny": tiny,
     "metaworld": metaworld,
+    "metaworld-undisturbed": partial(metaworld, disturbed=False),
+    "metaworld-corrected": partial(metaworld, corrected=True),
     "metaworld-tiny": metaworld_tiny,
 }
 """Every recipe by its name on the command line."""
