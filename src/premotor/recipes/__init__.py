@@ -135,12 +135,14 @@ def fine_tuned(base: Path, data: Path, rank: int = 16, layers: str = ".*") -> Re
     tune = Tune.of(base, LoraConfig(rank=rank, layers=layers))
     with torch.device("meta"):
         linear_layers(tune.config().build(), layers)
+    arms = tuple(tune.codecs())
     return Recipe(
         name=f"lora-{base.resolve().name}",
-        arms=tuple(tune.codecs()),
+        arms=arms,
         families=(),
         rounds=(Round(episodes=0, learner=False, until=1500),),
         learn=LearnConfig(batch=64, steps=1500, warmup=100, rate=1e-3),
+        collect=MetaWorldCollect() if arms == (SAWYER,) else CollectConfig(),
         data=str(data.resolve()),
         tune=tune,
     )
