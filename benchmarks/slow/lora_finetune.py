@@ -105,7 +105,8 @@ def main() -> None:
     after = train(after_recipe, args.work / "tuned", told, workers=args.workers)
     episodes = args.work / "episodes"
     found: dict[str, Any] = {}
-    for what, families, many in (("new", (family,), args.episodes), ("old", begin.families, args.others)):
+    others = tuple(known for known in FAMILIES if known != family)
+    for what, families, many in (("new", (family,), args.episodes), ("old", others, args.others)):
         first = measured(before, families, many, episodes, args.workers, f"{what}-before")
         second = measured(after, families, many, episodes, args.workers, f"{what}-after")
         found[what] = (first.mean(), second.mean(), compare(second, first).sentence)

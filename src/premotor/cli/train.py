@@ -30,7 +30,8 @@ class Train:
     """
 
     recipe: Annotated[str, tyro.conf.arg(metavar="NAME")] = "tabletop"
-    """Which recipe: tabletop makes the shipped policy, tiny one that shows in minutes that everything runs."""
+    """Which recipe: tabletop makes the shipped policy, metaworld one for Meta-World's fifty tasks; tiny and
+    metaworld-tiny show in minutes that everything runs."""
     system: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """Train this named system, such as octo, at the size that a laptop trains, instead of a recipe."""
     model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")] = ()
@@ -114,6 +115,7 @@ class Train:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
         from premotor.cli.terminal import console, shown_path
+        from premotor.sim.metaworld.robot import NAME as SAWYER
         from premotor.training.train import train
 
         folder = self.out or Path("runs") / recipe.name
@@ -136,7 +138,8 @@ class Train:
         if recipe.tune is not None:
             out.print(f"adapter: {shown_path(folder / 'adapter')}", markup=False)
         out.print(f"bundle: {shown_path(made)}", markup=False)
-        out.print(f'  premotor run "pick up the red block" --policy {shown_path(made)}', style="dim", markup=False)
+        tried = "eval --protocol metaworld-choose" if SAWYER in recipe.arms else 'run "pick up the red block"'
+        out.print(f"  premotor {tried} --policy {shown_path(made)}", style="dim", markup=False)
         return EXIT_OK
 
 

@@ -2,20 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from premotor.models.adapter import LoraConfig, linear_layers
+from premotor.sim.metaworld.robot import NAME as SAWYER
+from premotor.sim.metaworld.tasks import TASKS
 from premotor.sim.tabletop.episode import Family
 from premotor.training.collect import CollectConfig
 from premotor.training.learn import LearnConfig
+from premotor.training.metaworld import MetaWorldCollect
 from premotor.training.questions import WORDS
 from premotor.training.train import Recipe, Round
 from premotor.training.tune import Tune
 
-__all__ = ["RECIPES", "fine_tuned", "nano", "tabletop", "tiny"]
+__all__ = ["RECIPES", "fine_tuned", "metaworld", "metaworld_tiny", "nano", "tabletop", "tiny"]
+
+_SMALL = {"stem": 15, "fine": 32, "coarse": 64, "width": 64, "head_width": 128, "head_blocks": 1, "blocks": 1}
 
 
 def tiny() -> Recipe:
@@ -26,7 +32,7 @@ def tiny() -> Recipe:
         arms=("so101",),
         families=("pick_up",),
         rounds=(Round(episodes=8, learner=False, until=40), Round(episodes=4, learner=True, until=steps)),
-        model={"stem": 15, "fine": 32, "coarse": 64, "width": 64, "head_width": 128, "head_blocks": 1, "blocks": 1},
+        model=_SMALL,
         learn=LearnConfig(batch=32, steps=steps, warmup=10),
         collect=CollectConfig(worlds=2),
     )
@@ -50,6 +56,48 @@ def tabletop() -> Recipe:
     learn = LearnConfig(steps=43000, rate=1.6e-3)
     collect = CollectConfig(disturbed=0.5, learner_steps=(15, 120))
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=collect)
+
+
+_METAWORLD_SEEDS = 100_000_000
+"""Where seeds begin: no protocol and no recording gets there."""
+
+
+def metaworld(*, disturbed: bool = True, corrected: bool = False) -> Recipe:
+    """One policy for the fifty tasks of MT50, from fifty demonstrations of each.
+
+    disturbed: the experts are pushed off their way, while their labels stay clean. corrected: later they also show it
+    out of the policy's own states. The first demonstrations of all three are of the same seeds.
+    """
+    rounds: tuple[Round, ...] = (Round(episodes=50, learner=False, until=18000),)
+    if corrected:
+        later = (Round(episodes=10, learner=True, until=until) for until in (18000, 22000, 26000))
+        rounds = (Round(episodes=50, learner=False, until=14000), *later)
+    return Recipe(
+        name="metaworld-corrected" if corrected else "metaworld" if disturbed else "metaworld-undisturbed",
+        arms=(SAWYER,),
+        families=tuple(TASKS),
+        rounds=rounds,
+        # There is nothing to be named.
+        model={"shrink": 5, "naming": 0.0},
+        learn=LearnConfig(steps=rounds[-1].until + 500),
+        collect=MetaWorldCollect() if disturbed else MetaWorldCollect(noise=0.0, pushes=0.0),
+        first_seed=_METAWORLD_SEEDS,
+    )
+
+
+def metaworld_tiny() -> Recipe:
+    """One task of Meta-World, small parts: it shows in a minute or two that everything runs."""
+    steps = 40
+    return Recipe(
+        name="metaworld-tiny",
+        arms=(SAWYER,),
+        families=("drawer-close-v3",),
+        rounds=(Round(episodes=3, learner=False, until=30), Round(episodes=1, learner=True, until=steps)),
+        model={**_SMALL, "shrink": 5, "naming": 0.0},
+        learn=LearnConfig(batch=16, steps=steps, warmup=10),
+        collect=MetaWorldCollect(worlds=1, learner_steps=(8, 16), expert_steps=(60, 80), patience=60),
+        first_seed=_METAWORLD_SEEDS,
+    )
 
 
 def nano(system: str, data: str = "", model: Mapping[str, Any] | None = None) -> Recipe:
@@ -87,16 +135,25 @@ def fine_tuned(base: Path, data: Path, rank: int = 16, layers: str = ".*") -> Re
     tune = Tune.of(base, LoraConfig(rank=rank, layers=layers))
     with torch.device("meta"):
         linear_layers(tune.config().build(), layers)
+    arms = tuple(tune.codecs())
     return Recipe(
         name=f"lora-{base.resolve().name}",
-        arms=tuple(tune.codecs()),
+        arms=arms,
         families=(),
         rounds=(Round(episodes=0, learner=False, until=1500),),
         learn=LearnConfig(batch=64, steps=1500, warmup=100, rate=1e-3),
+        collect=MetaWorldCollect() if arms == (SAWYER,) else CollectConfig(),
         data=str(data.resolve()),
         tune=tune,
     )
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"tabletop": tabletop, "tiny": tiny}
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "tabletop": tabletop,
+    "tiny": tiny,
+    "metaworld": metaworld,
+    "metaworld-undisturbed": partial(metaworld, disturbed=False),
+    "metaworld-corrected": partial(metaworld, corrected=True),
+    "metaworld-tiny": metaworld_tiny,
+}
 """Every recipe by its name on the command line."""

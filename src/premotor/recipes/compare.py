@@ -30,6 +30,7 @@ from premotor.evaluation.summary import Summary
 from premotor.models import bundle
 from premotor.models.policy import BundlePolicy
 from premotor.recipes import nano
+from premotor.sim.tabletop.episode import FAMILIES
 from premotor.training.train import Recipe, Round, describe, train
 
 __all__ = ["Report", "Row", "fair", "side_by_side"]
@@ -101,7 +102,7 @@ def _row(system: str, data: Path, out: Path, budget_s: float, protocol: Protocol
     finally:
         learned_s = _add_seconds(folder / "plan.json", clock.seconds)
     hears = bool(recipe.config().fake_inputs(1).words.numel())
-    mine = replace(protocol, families=tuple(recipe.families))
+    mine = replace(protocol, families=tuple(family for family in FAMILIES if family in recipe.families))
     found = evaluate(
         str(made),
         mine,

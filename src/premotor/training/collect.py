@@ -1,46 +1,38 @@
-"""Demonstrations from simulation: the expert drives, is pushed off its path, or corrects a learner.
+"""Demonstrations on the tabletop: the expert drives, is pushed off its path, or corrects a learner (drive.py).
 
-Only what the expert does is a label. Between its stretches a perturbation or the learner drives, so that the
-expert is recorded from the states that a learner really gets into (DAgger, arXiv 1011.0686, in the form where
-the expert takes over; noise injection as in DART, arXiv 1703.09327). Everything passes the guard.
+Everything passes the guard.
 """
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, cast
 
 import numpy as np
 
 from premotor.control.loop import EpisodeRunner
+from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import ActionChunk, FloatArray, Image, Observation
 from premotor.robots.embodiment import embodiment
 from premotor.safety.guard import Guard
-from premotor.sim.tabletop.episode import Disturbance, Episode
+from premotor.sim.tabletop.episode import Disturbance, Episode, Family
 from premotor.sim.tabletop.expert import Expert
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.tasks import MOVED_FAMILIES, SLIP_FAMILIES
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
-from premotor.training.grounding import Cell, labels, places, wordings
-from premotor.training.store import LABELS, Demonstration, write_shard
+from premotor.training.drive import BatchPolicy, Driver, Turns, record_shard
+from premotor.training.grounding import Cell, collect_scenes, labels, places, wordings
+from premotor.training.store import LABELS, Demonstration
 
-__all__ = ["BatchPolicy", "CollectConfig", "collect_shard"]
-
-
-class BatchPolicy(Protocol):
-    """A learner that plans for several worlds at once."""
-
-    def act_batch(self, observations: Sequence[Observation], worlds: Sequence[int]) -> list[ActionChunk]:
-        """One chunk an observation. worlds: which one each is of; one whose time jumps back has begun anew."""
+__all__ = ["CollectConfig", "collect_shard"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CollectConfig:
-    """How episodes are driven. Stretches are drawn uniformly between (low, high) control steps.
+    """The tabletop, and how its episodes are driven. For stretches and pushes see drive.Stretches.
 
-    pushes: chance per expert step that a stretch of perturbed motion begins. every: keep the frames of one expert step
+    every: keep the frames of one expert step
     in so many. replan: control steps between the learner's plans. disturbed: share of the episodes in which, where the
     family allows it, something is moved or slips. wordings: ways in which each task is said. worlds: side by side, for
     one batched learner.
@@ -56,11 +48,30 @@ class CollectConfig:
     wordings: int = 6
     worlds: int = 8
 
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Of every arm."""
+        return CAMERAS
 
-class _Driver(Enum):
-    EXPERT = 0
-    PUSH = 1
-    LEARNER = 2
+    def spec(self, arm: str) -> EmbodimentSpec:
+        """The arm's own."""
+        return embodiment(arm).spec
+
+    def shard(
+        self, folder: Path, name: str, arm: str, cells: Sequence[tuple[str, int]], learner: BatchPolicy | None
+    ) -> tuple[int, int]:
+        """See drive.Collector."""
+        return collect_shard(folder, name, arm, _known(cells), self, learner)
+
+    def stills(
+        self, folder: Path, name: str, arm: str, cells: Sequence[tuple[str, int]], looks: int, *, asked: bool
+    ) -> tuple[int, int]:
+        """See drive.Collector."""
+        return collect_scenes(folder, name, arm, _known(cells), looks, asked=asked)
+
+
+def _known(cells: Sequence[tuple[str, int]]) -> list[Cell]:
+    return [(cast(Family, family), seed) for family, seed in cells]
 
 
 class _Recording:
@@ -70,7 +81,7 @@ class _Recording:
         family, seed = cell
         arm = world.embodiment.name
         self._rng = np.random.default_rng([seed, 7919, int(learner)])
-        self._world, self._config, self._learner = world, config, learner
+        self._world, self._config = world, config
         self._episode = _disturbed(sample(arm, family, "train", seed), self._rng, config.disturbed)
         world.reset(self._episode)
         self._expert = Expert(world)
@@ -84,9 +95,7 @@ class _Recording:
             max_ticks=limit,
             done=world.success,
         )
-        self._driver, self._left = (
-            (_Driver.LEARNER, self._draw(config.learner_steps)) if learner else (_Driver.EXPERT, 0)
-        )
+        self._turns = Turns(config, self._rng, learner=learner, patience=self._episode.max_steps)
         self._push = np.zeros(len(world.spec.action.dims))
         self._frames: dict[str, list[Image]] = {c: [] for c in CAMERAS}
         self._rows: dict[str, list[object]] = {k: [] for k in ("at", *LABELS)}
@@ -98,19 +107,20 @@ class _Recording:
 
     def wants(self) -> Observation | None:
         """What the learner must plan from now, or None."""
-        if self._driver is not _Driver.LEARNER:
+        if self._turns.driver is not Driver.LEARNER:
             return None
         return self._runner.prepare()
 
     def step(self, plan: ActionChunk | None) -> None:
         """One control period."""
         world, tick = self._world, self._runner.tick
-        labelled = self._driver is _Driver.EXPERT
+        driver = self._turns.driver
+        labelled = driver is Driver.EXPERT
         if labelled and tick % self._config.every == 0:
             self._keep(tick)
         state, focus = world.observe_state(), places(world, self._expert.focus())
-        if self._driver is not _Driver.LEARNER:
-            action = self._expert.action() + (self._push if self._driver is _Driver.PUSH else 0.0)
+        if driver is not Driver.LEARNER:
+            action = self._expert.action() + (self._push if driver is Driver.PUSH else 0.0)
             # Two equal rows: the buffer then never asks for a picture that nobody needs.
             plan = ActionChunk(stamp_ns=world.stamp_ns, rate_hz=world.spec.rate_hz, actions=np.stack([action] * 2))
         done = self._runner.advance(plan)
@@ -118,7 +128,8 @@ class _Recording:
         self._steps["focus"].append(focus)
         self._steps["action"].append(np.zeros_like(self._push) if done.action is None else done.action)
         self._steps["expert"].append(labelled)
-        self._hand_over()
+        if self._turns.next(self._runner.tick):
+            self._push = _push(world, self._rng)
 
     def result(self) -> Demonstration | None:
         """The demonstration; None when the expert could not bring it to an end, or never drove."""
@@ -142,25 +153,6 @@ class _Recording:
         for key, value in ({"at": tick} | labels(world, self._expert.focus())).items():
             self._rows[key].append(value)
 
-    def _hand_over(self) -> None:
-        self._left -= 1
-        if self._learner:
-            if self._runner.tick >= self._episode.max_steps:
-                # It had its time. Where it got stuck is what it most needs to be shown the way out of.
-                self._driver = _Driver.EXPERT
-            elif self._left <= 0:
-                to_expert = self._driver is _Driver.LEARNER
-                self._driver = _Driver.EXPERT if to_expert else _Driver.LEARNER
-                self._left = self._draw(self._config.expert_steps if to_expert else self._config.learner_steps)
-        elif self._driver is _Driver.PUSH and self._left <= 0:
-            self._driver = _Driver.EXPERT
-        elif self._driver is _Driver.EXPERT and self._rng.random() < self._config.pushes:
-            self._driver, self._left = _Driver.PUSH, self._draw(self._config.push_steps)
-            self._push = _push(self._world, self._rng)
-
-    def _draw(self, steps: tuple[int, int]) -> int:
-        return int(self._rng.integers(steps[0], steps[1] + 1))
-
 
 def collect_shard(
     folder: Path, name: str, arm: str, cells: Sequence[Cell], config: CollectConfig, learner: BatchPolicy | None = None
@@ -170,25 +162,14 @@ def collect_shard(
         return 0, 0
     worlds = [TabletopWorld(arm) for _ in range(config.worlds if learner else 1)]
     guards = [Guard(embodiment(arm)) for _ in worlds]
-    waiting, kept = list(reversed(cells)), []
-    active: dict[int, _Recording] = {}
-    while waiting or active:
-        for slot in range(len(worlds)):
-            if slot not in active and waiting:
-                active[slot] = _Recording(worlds[slot], guards[slot], config, waiting.pop(), learner is not None)
-        asked = {slot: seen for slot, r in active.items() if (seen := r.wants()) is not None}
-        plans = learner.act_batch(list(asked.values()), list(asked)) if learner is not None and asked else []
-        answers = dict(zip(asked, plans, strict=True))
-        for slot, recording in list(active.items()):
-            recording.step(answers.get(slot))
-            if recording.finished:
-                demonstration = active.pop(slot).result()
-                if demonstration is not None:
-                    kept.append(demonstration)
+
+    def begin(slot: int, cell: Cell) -> _Recording:
+        return _Recording(worlds[slot], guards[slot], config, cell, learner is not None)
+
+    found = record_shard(folder, name, cells, len(worlds), begin, learner)
     for world in worlds:
         world.close()
-    write_shard(folder, name, kept)
-    return len(kept), len(cells)
+    return found
 
 
 def _disturbed(episode: Episode, rng: np.random.Generator, share: float) -> Episode:

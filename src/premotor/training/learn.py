@@ -136,7 +136,8 @@ class Batches:
         spread = rng.lognormal(np.log(config.belief_noise), 1.1, (count, references, 1))
         believed = np.where(wrong[:, :, None], elsewhere, t.before[pick]) + spread * rng.normal(size=elsewhere.shape)
         # Who does not know where anything is has nothing to remember.
-        recalls = (rng.random(count) >= config.forgotten) & there.any(1)
+        knows = np.concatenate([there, t.named[pick]], 1).any(1)
+        recalls = (rng.random(count) >= config.forgotten) & knows
         return torch.from_numpy(believed.astype(np.float32)), torch.from_numpy(recalls)
 
     def _said(self, speech: Lexicon, pick: NDArray[np.int64], wordings: list[int]) -> Tensor:

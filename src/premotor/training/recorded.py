@@ -12,7 +12,7 @@ from premotor.core.agree import agree
 from premotor.core.errors import DatasetError
 from premotor.core.spec import EmbodimentSpec
 from premotor.data import Dataset, EpisodeData
-from premotor.training.store import ATTRIBUTES, CROWD, REFERENCES, Demonstration, write_shard
+from premotor.training.store import REFERENCES, Demonstration, unlabelled, write_shard
 
 __all__ = ["is_recorded", "write_recorded"]
 
@@ -49,7 +49,6 @@ def write_recorded(folder: Path, out: Path, robots: Mapping[str, EmbodimentSpec]
 
 def _demonstration(episode: EpisodeData, spec: EmbodimentSpec) -> Demonstration:
     at = np.arange(0, len(episode), _EVERY)
-    frames, cameras = len(at), len(spec.cameras)
     return Demonstration(
         embodiment=spec.name,
         instructions=(episode.task,),
@@ -60,14 +59,6 @@ def _demonstration(episode: EpisodeData, spec: EmbodimentSpec) -> Demonstration:
         state=episode.state.astype(np.float64),
         action=episode.action.astype(np.float64),
         expert=np.ones(len(episode), bool),
-        points=np.zeros((frames, cameras, REFERENCES, 2)),
-        seen=np.zeros((frames, cameras, REFERENCES), bool),
-        places=np.zeros((frames, REFERENCES, 3)),
-        named=np.zeros((frames, REFERENCES), bool),
-        asked=np.full((frames, REFERENCES, len(ATTRIBUTES)), -1),
-        crowd=np.full((frames, CROWD, len(ATTRIBUTES)), -1),
-        crowd_points=np.zeros((frames, cameras, CROWD, 2)),
-        crowd_seen=np.zeros((frames, cameras, CROWD), bool),
-        crowd_places=np.zeros((frames, CROWD, 3)),
         focus=np.zeros((len(episode), REFERENCES, 3)),
+        **unlabelled(len(at), len(spec.cameras)),
     )

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,17 @@ from premotor.core.codec import Codec
 from premotor.core.errors import DatasetError
 from premotor.core.types import FloatArray, Image
 
-__all__ = ["ATTRIBUTES", "CROWD", "LABELS", "REFERENCES", "Demonstration", "Store", "Table", "write_shard"]
+__all__ = [
+    "ATTRIBUTES",
+    "CROWD",
+    "LABELS",
+    "REFERENCES",
+    "Demonstration",
+    "Store",
+    "Table",
+    "unlabelled",
+    "write_shard",
+]
 
 REFERENCES = 2  # the object and the target
 ATTRIBUTES = (9, 8, 2)
@@ -38,7 +49,8 @@ class Demonstration:
 
     instructions: ways to say the same task; or questions, and then as many answers.
     images: camera -> (F, H, W, 3). at: (F,) step of each frame.
-    state: (T, S). action: (T, A), executed. expert: (T,) True where the expert drove.
+    state: (T, S). action: (T, A), executed; or what the expert meant, where that was disturbed. expert: (T,) True
+    where the expert drove.
     points: (F, C, R, 2) image points, 0..1. seen: (F, C, R). places: (F, R, 3) metres in the base frame.
     named: (F, R). asked: (F, R, 3) kind, colour and size of object and target, -1 where there is none.
     crowd: (F, N, 3) the same of everything in the scene; crowd_points (F, C, N, 2), crowd_seen (F, C, N) and
@@ -65,6 +77,21 @@ class Demonstration:
     crowd_places: FloatArray
     focus: FloatArray
     answers: tuple[str, ...] = ()
+
+
+def unlabelled(frames: int, cameras: int) -> dict[str, Any]:
+    """LABELS of frames of which nothing is known but what was done."""
+    return {
+        "points": np.zeros((frames, cameras, REFERENCES, 2)),
+        "seen": np.zeros((frames, cameras, REFERENCES), bool),
+        "places": np.zeros((frames, REFERENCES, 3)),
+        "named": np.zeros((frames, REFERENCES), bool),
+        "asked": np.full((frames, REFERENCES, len(ATTRIBUTES)), -1),
+        "crowd": np.full((frames, CROWD, len(ATTRIBUTES)), -1),
+        "crowd_points": np.zeros((frames, cameras, CROWD, 2)),
+        "crowd_seen": np.zeros((frames, cameras, CROWD), bool),
+        "crowd_places": np.zeros((frames, CROWD, 3)),
+    }
 
 
 def write_shard(folder: Path, name: str, demonstrations: Sequence[Demonstration]) -> None:

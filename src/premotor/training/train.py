@@ -32,11 +32,9 @@ from premotor.models.contract import SystemConfig
 from premotor.models.language import minilm
 from premotor.models.policy import BundlePolicy
 from premotor.models.systems import config_for, restored_config
-from premotor.robots.embodiment import embodiment
-from premotor.sim.tabletop.episode import FAMILIES, Family
-from premotor.sim.tabletop.world import CAMERAS
-from premotor.training.collect import CollectConfig, collect_shard
-from premotor.training.grounding import Cell, collect_scenes
+from premotor.sim.tabletop.episode import FAMILIES
+from premotor.training.collect import CollectConfig
+from premotor.training.drive import Collector
 from premotor.training.learn import CHECKPOINT, Batches, LearnConfig, Learner
 from premotor.training.recorded import is_recorded, write_recorded
 from premotor.training.store import Store, Table
@@ -64,13 +62,14 @@ class Round:
     episodes: int
     learner: bool
     until: int
-    families: tuple[Family, ...] = ()
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """Everything that decides a training run. Seeds count up from `first_seed`, all of the train split.
 
+    collect: the world, and how its demonstrations are made; arms and families are of that world.
     system, preset, model: which named system, of which size, and what is changed of that. scenes: per family and arm,
     seen in `looks` still pictures each, for grounding alone, or for questions and answers if the system speaks; seeds
     from a million on. data: folder of another run; its demonstrations of these arms and families (all, where none is
@@ -80,7 +79,7 @@ class Recipe:
 
     name: str
     arms: tuple[str, ...] = ("panda", "so101")
-    families: tuple[Family, ...] = FAMILIES
+    families: tuple[str, ...] = FAMILIES
     rounds: tuple[Round, ...] = ()
     scenes: int = 0
     looks: int = 2
@@ -89,7 +88,7 @@ class Recipe:
     preset: str = "nano"
     model: Mapping[str, Any] = field(default_factory=dict)
     learn: LearnConfig = field(default_factory=LearnConfig)
-    collect: CollectConfig = field(default_factory=CollectConfig)
+    collect: Collector = field(default_factory=CollectConfig)
     first_seed: int = 0
     tune: Tune | None = None
 
@@ -102,7 +101,7 @@ class Recipe:
         """The policy's sizes, with the arms' own dimensions."""
         if self.tune is not None:
             return self.tune.config()
-        return config_for(self.system, [embodiment(arm).spec for arm in self.arms], self.preset, **self.model)
+        return config_for(self.system, [self.collect.spec(arm) for arm in self.arms], self.preset, **self.model)
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
@@ -221,7 +220,9 @@ def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report
         for job in _jobs(recipe, first, round_.episodes, _SHARD, round_.families or recipe.families)
     ]
     jobs += [
-        partial(collect_scenes, out / "data" / "scenes", *job, recipe.looks, asked=recipe.config().speech is not None)
+        partial(
+            recipe.collect.stills, out / "data" / "scenes", *job, recipe.looks, asked=recipe.config().speech is not None
+        )
         for job in _jobs(recipe, _SCENE_SEEDS + recipe.first_seed, recipe.scenes, _SCENE_SHARD, recipe.families)
     ]
     context = multiprocessing.get_context("spawn")
@@ -239,8 +240,8 @@ def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report
 
 
 def _jobs(
-    recipe: Recipe, first: int, count: int, size: int, families: Sequence[Family]
-) -> Iterator[tuple[str, str, list[Cell]]]:
+    recipe: Recipe, first: int, count: int, size: int, families: Sequence[str]
+) -> Iterator[tuple[str, str, list[tuple[str, int]]]]:
     for start in range(first, first + count, size):
         seeds = range(start, min(start + size, first + count))
         for arm in recipe.arms:
@@ -249,10 +250,10 @@ def _jobs(
 
 
 def _drive(
-    folder: Path, name: str, arm: str, cells: list[Cell], config: CollectConfig, driver: Path | None
+    folder: Path, name: str, arm: str, cells: list[tuple[str, int]], collect: Collector, driver: Path | None
 ) -> tuple[int, int]:
     learner = None if driver is None else BundlePolicy(bundle.load(driver), arm)
-    return collect_shard(folder, name, arm, cells, config, learner)
+    return collect.shard(folder, name, arm, cells, learner)
 
 
 def _one_thread() -> None:
@@ -275,15 +276,15 @@ def _store(recipe: Recipe, index: int, out: Path) -> Store:
     folders = [out / "data" / f"round-{i}" for i in range(index + 1)]
     folders += [out / "data" / "scenes"] if recipe.scenes else []
     if not recipe.data:
-        return Store(folders, CAMERAS, recipe.arms)
+        return Store(folders, recipe.collect.cameras, recipe.arms)
     if recipe.tune is not None and is_recorded(Path(recipe.data)):
         robots = {name: codec.spec for name, codec in recipe.tune.codecs().items()}
         write_recorded(Path(recipe.data), out / "data" / "recorded", robots)
-        return Store([*folders, out / "data" / "recorded"], CAMERAS, recipe.arms)
+        return Store([*folders, out / "data" / "recorded"], recipe.collect.cameras, recipe.arms)
     folders += sorted((Path(recipe.data) / "data").glob("round-*"))
     config = recipe.config()
     folders += [Path(recipe.data) / "data" / "scenes"] if config.grounded or config.speech else []
-    return Store(folders, CAMERAS, recipe.arms, recipe.families)
+    return Store(folders, recipe.collect.cameras, recipe.arms, recipe.families)
 
 
 def _table(recipe: Recipe, store: Store, out: Path) -> Table:
@@ -292,15 +293,15 @@ def _table(recipe: Recipe, store: Store, out: Path) -> Table:
         codecs = _load_codecs(out)
     else:
         fitted = recipe.tune.codecs() if recipe.tune is not None else None
-        codecs = fitted or {arm: _fitted(store, arm, config.taught.stop) for arm in recipe.arms}
+        codecs = fitted or {arm: _fitted(recipe, store, arm, config.taught.stop) for arm in recipe.arms}
         (out / "codecs.json").write_text(json.dumps({n: c.to_json() for n, c in codecs.items()}))
     speaks = config.speech is not None
     return store.table(codecs, config.taught, config.ages, grounded=config.grounded, speaks=speaks)
 
 
-def _fitted(store: Store, arm: str, horizon: int) -> Codec:
+def _fitted(recipe: Recipe, store: Store, arm: str, horizon: int) -> Codec:
     actions, states, valid = store.chunks(arm, horizon)
-    return build_codec(embodiment(arm).spec, actions, states, valid=valid)
+    return build_codec(recipe.collect.spec(arm), actions, states, valid=valid)
 
 
 def _learner(recipe: Recipe, out: Path, table: Table | None = None) -> Learner:

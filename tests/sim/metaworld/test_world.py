@@ -57,6 +57,23 @@ def test_an_episode_does_not_depend_on_what_ran_before(name: str) -> None:
     assert not np.array_equal(first[0], second[0])
 
 
+@pytest.mark.parametrize("view", [View(), View(position=None, keep=2 / 3, shown=448)])
+def test_points_are_projected_to_where_the_picture_shows_them(view: View) -> None:
+    pytest.importorskip("metaworld", reason=WITHOUT)
+    world = MetaWorld(view, draft=True)
+    world.reset("pick-place-v3", 5)
+    for _ in range(3):
+        world.step(np.array([0.0, 0.0, 0.01, 1.0]))
+    (picture,) = world.observe().images.values()
+    found = world.project(world.places())
+    assert (found[:, 2] > 0).all()
+    # The object is a red puck, the goal a blue ball.
+    for (u, v), channel in zip(found[:, :2], (0, 2), strict=True):
+        row, column = int(v * len(picture)), int(u * len(picture))
+        around = picture[row - 1 : row + 2, column - 1 : column + 2].reshape(-1, 3).mean(0)
+        assert around[channel] > 2 * np.delete(around, channel).max()
+
+
 def achieved(world: MetaWorld) -> bool:
     """Asked anew each time."""
     return world.success

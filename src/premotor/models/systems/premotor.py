@@ -48,9 +48,10 @@ class Output(NamedTuple):
 class PremotorConfig(SystemConfig):
     """Sizes. `state_dims` and `action_dims` are per embodiment, in the order of `embodiments`.
 
-    names: how many kinds, colours and sizes there are to be named. close: cameras that see things so large that the
-    slots read the coarse map. stem: channels at a quarter of the image's size, a multiple of 3. glimpse: how many
-    numbers a closer look gives.
+    image_size: pixels a side that are looked at; a robot's pictures have `shrink` times as many, of which so many are
+    averaged each way. names: how many kinds, colours and sizes there are to be named. close: cameras that see things so
+    large that the slots read the coarse map. stem: channels at a quarter of the image's size, a multiple of 3. glimpse:
+    how many numbers a closer look gives.
     """
 
     embodiments: tuple[str, ...]
@@ -58,6 +59,7 @@ class PremotorConfig(SystemConfig):
     action_dims: tuple[int, ...]
     cameras: tuple[str, ...] = ("front", "wrist")
     image_size: int = 128
+    shrink: int = 1
     horizon: int = 12
     names: tuple[int, ...] = (9, 8, 2)
     close: tuple[str, ...] = ("wrist",)
@@ -95,17 +97,23 @@ class PremotorConfig(SystemConfig):
         return True
 
     def for_robots(self, robots: Robots) -> Self:
-        """The same, for these robots. Raises SpecMismatch unless pictures are squares of one size."""
+        """The same, for these robots. Raises SpecMismatch unless pictures are squares of one size, fit to be shrunk."""
         sizes = {side for size in robots.cameras.values() for side in size}
         if len(sizes) != 1:
             raise SpecMismatch(f"cameras {dict(robots.cameras)}; this policy needs squares of one size")
+        (side,) = sizes
+        if side % (16 * self.shrink):
+            raise SpecMismatch(
+                f"pictures of {side} pixels a side cannot be shrunk by {self.shrink} to a multiple of 16; "
+                f"shrink can be {', '.join(str(n) for n in range(1, side + 1) if side % (16 * n) == 0) or 'nothing'}"
+            )
         return replace(
             self,
             embodiments=robots.names,
             state_dims=robots.state_dims,
             action_dims=robots.action_dims,
             cameras=tuple(robots.cameras),
-            image_size=sizes.pop(),
+            image_size=side // self.shrink,
             text_width=robots.text_width,
         )
 
@@ -242,12 +250,23 @@ class Premotor(System):
         near, fine, cells = {}, {}, []
         for name, eye in self.eyes.items():
             # uint8 HWC permuted is already channels_last, the layout that convolutions on a CPU want.
-            image = inputs.images[name].permute(0, 3, 1, 2) * (1 / 127.5) - 1.0
+            image = self._shrunk(inputs.images[name].permute(0, 3, 1, 2)) * (1 / 127.5) - 1.0
             stem, fine[name], coarse = eye(image)
             near[name] = stem.float()
             read = coarse if name in self.config.close else fine[name]
             cells.append(self.cells[name](read.flatten(2).transpose(1, 2)) + self.where[name])
         return near, fine, torch.cat(cells, 1)
+
+    def _shrunk(self, image: Tensor) -> Tensor:
+        """(B, 3, S, S) of a robot's size or shrunk already -> (B, 3, image_size, image_size), 0..255."""
+        small, shrink = self.config.image_size, self.config.shrink
+        if image.shape[-2:] == (small, small):
+            return image
+        if image.shape[-2:] != (small * shrink, small * shrink):
+            raise SpecMismatch(
+                f"pictures of {tuple(image.shape[-2:])} pixels; this policy takes {small * shrink} a side"
+            )
+        return F.avg_pool2d(image.float(), shrink).round()
 
     def _state(self, inputs: Inputs) -> Tensor:
         weights = self.state(inputs.embodiment).view(len(inputs.state), -1, self.config.width)
