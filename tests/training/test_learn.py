@@ -84,6 +84,7 @@ def test_earlier_beliefs_are_near_forgotten_or_of_another_thing(tmp_path: Path) 
     # Places are at random in a cube of a metre here, so what is meant is what is near.
     named = np.concatenate([table.before[table.named]])
     away = np.abs(believed[:, None] - places).max(-1).min(1)
-    about_it = np.abs(believed[:, None] - named).max(-1).min(1) < 0.02
-    assert np.quantile(away, 0.9) < 0.02
+    about_it = np.abs(believed[:, None] - named).max(-1).min(1) < 0.05
+    assert np.quantile(away, 0.5) < 0.015
+    assert np.quantile(away, 0.97) > 0.03  # what is remembered must not be trusted blindly
     assert 0.3 < about_it.mean() < 0.7  # half of the references are named, few of these are mistaken
