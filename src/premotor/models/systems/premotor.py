@@ -80,7 +80,7 @@ class PremotorConfig(SystemConfig):
 
     @classmethod
     def nano(cls) -> Self:
-        """The size of the shipped policy, 6.5 million numbers."""
+        """The size of the shipped policy, 6.8 million numbers."""
         return cls(embodiments=("panda", "so101"), state_dims=(17, 6), action_dims=(7, 6))
 
     @classmethod
