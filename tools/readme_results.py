@@ -1,9 +1,11 @@
 """Write the tables of measured results in README.md from results/*.json, so that the two cannot drift apart.
 
-Two forms of report are quoted; others are kept, but not quoted.
+Three forms of report are quoted; others are kept, but not quoted.
 
 An evaluation, as `premotor eval` writes it: "label", "complete", and "means", a list of success rates with "split",
 "embodiment" ("all" or one arm), "rate", "low", "high" and "n". It must be complete.
+
+The same under perturbations, with "profile": of that only what each perturbation costs is quoted.
 
 A measurement, which any script may write:
 
@@ -23,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["BEGIN", "END", "Evaluation", "Measurement", "ReportError", "Row", "main", "reports", "rewrite"]
+__all__ = ["BEGIN", "END", "Evaluation", "Measurement", "Profile", "ReportError", "Row", "main", "reports", "rewrite"]
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = "bundle"
@@ -64,6 +66,14 @@ class Evaluation:
     rates: Mapping[str, Mapping[str, tuple[float, float, float, int]]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One file of results/ under perturbations. drops: axis -> its strengths' (rate, low, high, n)."""
+
+    label: str
+    drops: Mapping[str, Sequence[tuple[float, float, float, int]]]
+
+
 def _row(name: str, data: Mapping[str, Any]) -> Row:
     missing, extra = {"figure", "value", "unit"} - data.keys(), data.keys() - _KEYS
     if missing or extra:
@@ -73,22 +83,31 @@ def _row(name: str, data: Mapping[str, Any]) -> Row:
     return Row(**data)
 
 
-def _evaluation(name: str, data: Mapping[str, Any]) -> Evaluation:
+def _evaluation(name: str, data: Mapping[str, Any]) -> Evaluation | Profile:
     if not data.get("complete"):
         raise ReportError(f"{name}: the evaluation is not complete; run its command again, it goes on where it was")
+    if courses := data.get("profile"):
+        drops = {
+            course["what"]: [_interval(strength["drop"]) for strength in course["strengths"]] for course in courses
+        }
+        return Profile(label=data["label"], drops=drops)
     rates: dict[str, dict[str, tuple[float, float, float, int]]] = {}
     for mean in data["means"]:
-        rates.setdefault(mean["split"], {})[mean["embodiment"]] = (mean["rate"], mean["low"], mean["high"], mean["n"])
+        rates.setdefault(mean["split"], {})[mean["embodiment"]] = _interval(mean)
     return Evaluation(label=data["label"], rates=rates)
 
 
-def reports(folder: Path) -> list[Evaluation | Measurement]:
+def _interval(data: Mapping[str, Any]) -> tuple[float, float, float, int]:
+    return data["rate"], data["low"], data["high"], data["n"]
+
+
+def reports(folder: Path) -> list[Evaluation | Profile | Measurement]:
     """All quoted reports of a folder, by file name.
 
     Raises:
         ReportError: a report has rows of the wrong form, is not complete, or does not say which command wrote it.
     """
-    found: list[Evaluation | Measurement] = []
+    found: list[Evaluation | Profile | Measurement] = []
     for path in sorted(folder.glob("*.json")):
         data = json.loads(path.read_text())
         if isinstance(data, dict) and "means" in data:
@@ -140,6 +159,15 @@ def _rate(value: tuple[float, float, float, int]) -> str:
     return f"{100 * rate:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
+def _profile(found: Profile) -> list[str]:
+    """A table of what perturbations cost: a line for each, a column for each strength."""
+    lines = [f"| {found.label}: success lost to | mild | clear | harsh | episodes each |", "|---" * 5 + "|"]
+    for what, drops in found.drops.items():
+        cells = [f"{100 * rate:.0f} ({100 * low:.0f} to {100 * high:.0f})" for rate, low, high, _ in drops]
+        lines.append(f"| {what} | " + " | ".join(cells) + f" | {max(n for _, _, _, n in drops):,} |")
+    return lines
+
+
 def _figures(found: Sequence[Measurement]) -> list[str]:
     """A table of everything else: one line a figure."""
     lines = ["| figure | measured | 95 % interval | trials | aim | command |", "|---|---|---|---|---|---|"]
@@ -154,7 +182,7 @@ def _figures(found: Sequence[Measurement]) -> list[str]:
     return lines
 
 
-def rewrite(text: str, found: Sequence[Evaluation | Measurement]) -> str:
+def rewrite(text: str, found: Sequence[Evaluation | Profile | Measurement]) -> str:
     """`text` with the block between the markers replaced by the tables.
 
     Raises:
@@ -167,6 +195,7 @@ def rewrite(text: str, found: Sequence[Evaluation | Measurement]) -> str:
     evaluations = [report for report in found if isinstance(report, Evaluation)]
     measurements = [report for report in found if isinstance(report, Measurement)]
     tables = [_success(evaluations)] if evaluations else []
+    tables += [_profile(report) for report in found if isinstance(report, Profile)]
     tables += [_figures(measurements)] if measurements else []
     body = "\n\n".join("\n".join(table) for table in tables)
     return f"{head}{BEGIN}\n{body or 'Nothing measured yet: `make results` fills this table.'}\n{END}{tail}"

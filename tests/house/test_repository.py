@@ -158,6 +158,13 @@ def test_success_rates_are_quoted(tmp_path: Path) -> None:
     text = readme_results.rewrite(f"{readme_results.BEGIN}{readme_results.END}", readme_results.reports(tmp_path))
     assert "| policy | split | both arms | panda | episodes |" in text
     assert "| default | `layout` | 50.0 % (25.0 to 75.0) | 50.0 % (25.0 to 75.0) | 20 |" in text
+    drop = {"rate": 0.1, "low": -0.05, "high": 0.25, "n": 20}
+    course = {"axis": "light", "what": "brighter", "strengths": [{"drop": drop}] * 3}
+    (tmp_path / "b.json").write_text(json.dumps(report | {"profile": [course]}))
+    text = readme_results.rewrite(f"{readme_results.BEGIN}{readme_results.END}", readme_results.reports(tmp_path))
+    assert "| brighter | 10 (-5 to 25) | 10 (-5 to 25) | 10 (-5 to 25) | 20 |" in text
+    assert text.count("`layout`") == 1
+    (tmp_path / "b.json").unlink()
     (tmp_path / "a.json").write_text(json.dumps(report | {"complete": False}))
     with pytest.raises(readme_results.ReportError, match="not complete"):
         readme_results.reports(tmp_path)
