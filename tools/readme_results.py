@@ -161,7 +161,7 @@ def _rate(value: tuple[float, float, float, int]) -> str:
 
 def _profile(found: Profile) -> list[str]:
     """A table of what perturbations cost: a line for each, a column for each strength."""
-    lines = [f"| {found.label}: success lost to | mild | clear | harsh | episodes each |", "|---" * 5 + "|"]
+    lines = [f"| {found.label}: points of success lost to | mild | clear | harsh | episodes each |", "|---" * 5 + "|"]
     for what, drops in found.drops.items():
         cells = [f"{100 * rate:.0f} ({100 * low:.0f} to {100 * high:.0f})" for rate, low, high, _ in drops]
         lines.append(f"| {what} | " + " | ".join(cells) + f" | {max(n for _, _, _, n in drops):,} |")
