@@ -8,6 +8,7 @@ import pytest
 
 from premotor.core.types import ActionChunk, Observation
 from premotor.robots.embodiment import EMBODIMENTS
+from premotor.sim.tabletop.tasks import MAX_STEPS
 from premotor.training.collect import CollectConfig, collect_shard
 from premotor.training.grounding import collect_scenes
 from premotor.training.store import Demonstration, Store
@@ -74,6 +75,17 @@ def test_the_learner_drives_and_the_expert_corrects(tmp_path: Path) -> None:
         assert not d.expert[:5].any()
         assert d.expert.any()
         assert np.allclose(d.action[0], [0, 0.004, 0, 0, 0, 0, 0])
+
+
+def test_the_expert_brings_to_an_end_what_the_learner_did_not(tmp_path: Path) -> None:
+    config = CollectConfig(learner_steps=(10_000, 10_000), worlds=1)
+    kept, tried = collect_shard(tmp_path, "a", "panda", [("pick_up", 0)], config, Wanderer("panda"))
+    assert (kept, tried) == (1, 1)
+    (demo,) = opened(tmp_path)
+    limit = MAX_STEPS["pick_up"]
+    assert not demo.expert[:limit].any()
+    assert demo.expert[limit:].all()
+    assert len(demo.expert) > limit
 
 
 @pytest.mark.parametrize("arm", EMBODIMENTS)

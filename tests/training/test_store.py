@@ -86,6 +86,13 @@ def fitted(store: Store, arm: str) -> Codec:
     return build_codec(EMBODIMENTS[arm].spec, actions, states, valid=valid)
 
 
+def test_a_shard_in_which_nothing_was_learned_is_remembered_and_passed_over(tmp_path: Path) -> None:
+    write_shard(tmp_path, "a", [])
+    assert (tmp_path / "a").is_dir()
+    with pytest.raises(DatasetError, match="no demonstrations of so101; families: all"):
+        Store([tmp_path], CAMERAS, ("so101",))
+
+
 def test_a_window_holds_the_newest_frames_that_are_old_enough(tmp_path: Path) -> None:
     demo = demonstration("so101", 30, 0)
     gap = [0, 2, 4, 6, 8, 18, 20, 22]  # in between, the learner drove

@@ -19,6 +19,7 @@ from premotor.recipes import nano
 from premotor.robots.embodiment import EMBODIMENTS
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.world import TabletopWorld
+from premotor.training import train as training
 from premotor.training.collect import CollectConfig
 from premotor.training.grounding import collect_scenes
 from premotor.training.learn import Batches, LearnConfig
@@ -156,3 +157,12 @@ def test_every_system_has_a_recipe(system: str, tmp_path: Path) -> None:
     # Whoever speaks is asked questions, too.
     assert (recipe.config().speech is not None) == (recipe.scenes > 0) == (system in ("rt2", "palm_e", "pi05"))
     assert describe(recipe)["trainable parameters"] < 25e6
+
+
+def test_a_round_may_be_of_some_families_only() -> None:
+    rounds = (Round(episodes=10, learner=False, until=1), Round(episodes=5, learner=True, until=2, families=("stack",)))
+    recipe = Recipe(name="some", families=("pick_up", "stack"), rounds=rounds)
+    assert describe(recipe)["demonstrations"] == 2 * (2 * 10 + 5)
+    jobs = [list(training._jobs(recipe, 0, r.episodes, 10, r.families or recipe.families)) for r in rounds]
+    assert [sum(len(cells) for _, _, cells in each) for each in jobs] == [40, 10]
+    assert {family for _, _, cells in jobs[1] for family, _ in cells} == {"stack"}

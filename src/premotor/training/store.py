@@ -180,6 +180,9 @@ class Store:
             raise DatasetError(f"no demonstrations in {', '.join(map(str, folders))}; collect some first")
         for shard in shards:
             self._open(shard)
+        if not self.demonstrations:
+            wanted = f"{', '.join(self.embodiments)}; families: {', '.join(families) or 'all'}"
+            raise DatasetError(f"no demonstrations of {wanted} in {', '.join(map(str, folders))}; collect some more")
 
     def _open(self, shard: Path) -> None:
         try:
