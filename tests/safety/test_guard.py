@@ -313,6 +313,30 @@ def test_the_tool_stays_in_its_box_however_hard_it_is_pushed(
     assert noted or abs(reach - wall) > 0.01  # either the wall was met and told, or the arm does not reach it
 
 
+def test_an_arm_that_is_sent_through_the_floor_of_its_box_slides_along_it(
+    drive: Drive, kinematics: Kinematics
+) -> None:
+    drive.start()
+    tool, rotation = kinematics.forward(drive.arm.home)
+    down = tool[2] - drive.arm.workspace_low[2] + 0.03
+    joints, places = drive.arm.home, []
+    for k in range(80):
+        # First down through the floor, then on along it, 4 mm a step.
+        way = np.array([0.0, 0.004 * max(0, k - 40), -down * min(1.0, k / 40)])
+        if drive.arm.spec.action.frame == "base":
+            action = np.array([0.0, 0.004 if k > 40 else 0.0, -0.02, 0.0, 0.0, 0.0, 0.5])
+        else:
+            joints = kinematics.solve(tool + way, rotation, joints).positions
+            action = np.append(joints, 0.5)
+        verdict = drive.step(action)
+        places.append(kinematics.forward(drive.commands[-1])[0])
+    assert "workspace box" in verdict.reason
+    drive.check()
+    floor, moved = drive.arm.workspace_low[2], np.diff(np.array(places)[45:], axis=0)
+    np.testing.assert_allclose(np.array(places)[45:, 2], floor, atol=drive.guard.config.box_tolerance)
+    np.testing.assert_allclose(moved[:, 1], 0.004, atol=5e-4)
+
+
 # -- its own parts failing ------------------------------------------------------------------------------------------
 
 
@@ -338,6 +362,9 @@ class Broken:
         if self.way == "jump":
             return commanded + 3.0, 0.0
         return commanded + 0.01, 0.0
+
+    def reach(self, position: FloatArray, near: FloatArray) -> FloatArray:
+        return self.real.reach(position, near)
 
 
 @pytest.mark.parametrize("way", ["raises", "nan", "nan gripper", "shape", "lost tool", "jump"])

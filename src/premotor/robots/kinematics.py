@@ -136,6 +136,10 @@ class Kinematics:
             rotation_error=float(np.linalg.norm(error[3:])),
         )
 
+    def reach(self, position: FloatArray, near: FloatArray) -> FloatArray:
+        """Joints (J,) like `near` (J,), inside the limits, that bring the tool to `position` (3,), or towards it."""
+        return self.solve(position, None, near, iterations=4).positions
+
     def _cost(self) -> float:
         return float(np.square(self._frame.cost * self._frame.compute_error(self._configuration)).sum())
 

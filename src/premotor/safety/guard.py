@@ -27,6 +27,7 @@ _RESET_SLACK = 0.05  # rad outside the position limits at which an arm may still
 _JUMP = 2.0  # a target that moves faster than this many times a joint's speed limit has jumped
 _LEAD = 0.25  # share of a joint target's speed that is matched when it cannot be met: less lags, more overshoots
 _BOX_CUTS = 6  # halvings when a joint target is pulled back into the workspace box
+_BOX_ERROR = 2e-4  # metres by which inverse kinematics may miss a side of the box
 
 
 class ActionKinematics(Protocol):
@@ -37,6 +38,9 @@ class ActionKinematics(Protocol):
 
     def targets(self, action: FloatArray, commanded: FloatArray) -> tuple[FloatArray, float]:
         """Joint targets (J,) and gripper ratio for one action (A,)."""
+
+    def reach(self, position: FloatArray, near: FloatArray) -> FloatArray:
+        """Joints (J,) like `near` (J,), inside the limits, that bring the tool to `position` (3,), or towards it."""
 
 
 class Guard:
@@ -224,12 +228,12 @@ class Guard:
         bounded = self._bounded(action.astype(np.float64), notes)
         try:
             target, gripper = self._kinematics.targets(bounded, self._limiter.position)
+            if np.shape(target) == self._limiter.position.shape and not self._cartesian:
+                target = self._into_box(target, notes)
         except Exception as error:  # noqa: BLE001 - whatever a solver raises, the arm brakes and the reason is told
             return self._brake(Hold(f"no joint targets for this action: {type(error).__name__}: {error}"))
         if np.shape(target) != self._limiter.position.shape or not (np.isfinite(target).all() and np.isfinite(gripper)):
             return self._brake(Hold("the joint targets of this action are not finite"))
-        if not self._cartesian:
-            target = self._into_box(target, notes)
         position = self._limiter.follow(target, self._rate(target), self._may_go)
         self._previous = None if self._cartesian else target
         changed = position != target
@@ -265,11 +269,21 @@ class Guard:
         return bounded
 
     def _into_box(self, target: FloatArray, notes: list[str]) -> FloatArray:
-        """The target, pulled back along the way from the last command until it is in the workspace box."""
-        start, excess = self._limiter.position, self._outside(target)
-        if excess <= 0.0 or excess <= (allowed := max(0.0, self._outside(start))):
+        """The target with its tool brought into the workspace box: an arm sent through a side of it slides along there.
+
+        Where that fails, the target is pulled back along the way from the last command. A tool that is outside already
+        may stay or come back, but not go further out.
+        """
+        start = self._limiter.position
+        allowed = max(0.0, self._outside(start))
+        if not self._outside(target) > allowed:
             return target
         notes.append("workspace box")
+        tool, _ = self._kinematics.forward(target)
+        low, high = self.arm.workspace_low - allowed, self.arm.workspace_high + allowed
+        target = self._kinematics.reach(np.minimum(np.maximum(tool, low), high), target)
+        if self._outside(target) <= allowed + _BOX_ERROR:
+            return target
         good, bad = 0.0, 1.0
         for _ in range(_BOX_CUTS):
             middle = 0.5 * (good + bad)
