@@ -313,9 +313,7 @@ def test_the_tool_stays_in_its_box_however_hard_it_is_pushed(
     assert noted or abs(reach - wall) > 0.01  # either the wall was met and told, or the arm does not reach it
 
 
-def test_an_arm_that_is_sent_through_the_floor_of_its_box_slides_along_it(
-    drive: Drive, kinematics: Kinematics
-) -> None:
+def test_an_arm_that_is_sent_through_the_floor_of_its_box_slides_along_it(drive: Drive, kinematics: Kinematics) -> None:
     drive.start()
     tool, rotation = kinematics.forward(drive.arm.home)
     down = tool[2] - drive.arm.workspace_low[2] + 0.03

@@ -76,6 +76,20 @@ def test_a_shard_is_whole_or_absent(tmp_path: Path) -> None:
         Store([tmp_path], CAMERAS, ("panda",))
 
 
+def test_pictures_come_back_as_they_were_and_a_file_cut_short_later_is_named(tmp_path: Path) -> None:
+    made = [demonstration("panda", 6, seed) for seed in range(2)]
+    write_shard(tmp_path, "a", made)
+    store, rows = Store([tmp_path], CAMERAS, ("panda",)), np.array([4, 0, 2])
+    for camera, pictures in store.frames(np.zeros(3, np.int64), rows).items():
+        np.testing.assert_array_equal(pictures, np.concatenate([d.images[camera] for d in made])[rows])
+    cut = tmp_path / "a" / f"{CAMERAS[0]}.npy"
+    with cut.open("r+b") as file:
+        file.truncate(cut.stat().st_size - 1)
+    last = sum(len(d.at) for d in made) - 1
+    with pytest.raises(DatasetError, match=r"ends in the middle.*collect again"):
+        store.frames(np.zeros(1, np.int64), np.array([last]))
+
+
 def test_nothing_collected_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no demonstrations"):
         Store([tmp_path], CAMERAS, ("panda",))

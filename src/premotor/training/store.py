@@ -174,7 +174,7 @@ class Store:
         self._wanted = tuple(families)
         self.demonstrations: list[Demonstration] = []
         self._where: list[tuple[int, int]] = []
-        self._frames: list[dict[str, Image]] = []
+        self._frames: list[dict[str, np.memmap[Any, np.dtype[np.uint8]]]] = []
         shards = [s for f in folders for s in sorted(f.glob("[!.]*")) if (s / "episodes.json").is_file()]
         if not shards:
             raise DatasetError(f"no demonstrations in {', '.join(map(str, folders))}; collect some first")
@@ -269,9 +269,20 @@ class Store:
             first = self._frames[0][camera]
             pixels = np.empty((len(row), *first.shape[1:]), np.uint8)
             for i, (s, r) in enumerate(zip(shard, row, strict=True)):
-                pixels[i] = self._frames[s][camera][r]
+                _read(self._frames[s][camera], int(r), pixels[i])
             out[camera] = pixels
         return out
+
+
+def _read(pictures: np.memmap[Any, np.dtype[np.uint8]], row: int, out: Image) -> None:
+    """One picture (H, W, 3) of a file. Through the map, a system reads ahead from the disk, often megabytes: where the
+    pictures do not fit into memory, that throws out others which will be wanted.
+    """
+    with open(str(pictures.filename), "rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        file.seek(pictures.offset + row * out.nbytes)
+        if file.readinto(out.data) != out.nbytes:
+            raise DatasetError(f"{pictures.filename} ends in the middle; delete its shard and collect again")
 
 
 def _windows(d: Demonstration, rows: range) -> tuple[FloatArray, NDArray[np.bool_]]:
