@@ -19,8 +19,9 @@ class Import:
     Example: premotor import lerobot/act_aloha_sim_transfer_cube_human --robot aloha.json
 
     What a checkpoint is, is read off its own files: LeRobot's ACT, Diffusion Policy, pi0, pi0.5, pi0-FAST, SmolVLA and
-    GR00T N1.7, NVIDIA's GR00T N1.7 and N1.5, OpenVLA, OpenVLA-OFT, openpi in PyTorch, Octo. Nothing is guessed: what they do not tell is asked for, and what does
-    not fit is refused with exit code 2. The bundle acts once before it counts as made.
+    GR00T N1.7, NVIDIA's GR00T N1.7 and N1.5, OpenVLA, OpenVLA-OFT, openpi in PyTorch, Octo. Nothing is guessed: what
+    they do not tell is asked for, and what does not fit is refused with exit code 2. The bundle acts once before it
+    counts as made.
     """
 
     source: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint=""), tyro.conf.Positional]

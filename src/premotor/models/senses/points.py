@@ -1,10 +1,11 @@
-"""A point cloud as one token, whatever the order of its points: each goes through the same layers, and of every
-feature the largest remains. As in PointNet (arXiv 1612.00593), in the small form of DP3 (arXiv 2403.03954).
+"""A point cloud as one token, whatever the order of its points.
+
+Each goes through the same layers, and of every feature the largest remains: PointNet (arXiv 1612.00593), in the small
+form of DP3 (arXiv 2403.03954).
 """
 
+import torch
 from torch import Tensor, nn
-
-import torch  # isort: skip
 
 __all__ = ["Points"]
 

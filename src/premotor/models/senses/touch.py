@@ -1,6 +1,7 @@
-"""What a tactile pad feels: how its picture differs from the one at rest, by a few convolutions, as the GelSight of
-"See, Hear, and Feel" (arXiv 2212.03858). Nothing in it is added to what is felt, so that who touches nothing says
-nothing.
+"""What a tactile pad feels: how its picture differs from the one at rest, by a few convolutions.
+
+As the GelSight of "See, Hear, and Feel" (arXiv 2212.03858), but nothing is added to what is felt, so that who touches
+nothing says nothing.
 """
 
 import torch

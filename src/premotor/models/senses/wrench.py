@@ -1,5 +1,7 @@
-"""Forces and torques at the wrist, by causal convolutions over the last readings ("Making Sense of Vision and Touch",
-arXiv 1810.10191): a token says what was felt up to its moment, and nothing of what came after.
+"""Forces and torques at the wrist, by convolutions over the last readings.
+
+As in "Making Sense of Vision and Touch" (arXiv 1810.10191) they are causal: a token says what was felt up to its
+moment, and nothing of what came after.
 """
 
 import torch
