@@ -21,7 +21,7 @@ class Points(nn.Module):
         for inside, out in zip((3, *_WIDTHS), _WIDTHS, strict=False):
             layers += [nn.Linear(inside, out), nn.LayerNorm(out), nn.ReLU()]
         self.each = nn.Sequential(*layers)
-        self.out = nn.Sequential(nn.Linear(_WIDTHS[-1], width), nn.LayerNorm(width))
+        self.tell, self.norm = nn.Linear(_WIDTHS[-1], width), nn.LayerNorm(width)
 
     @staticmethod
     def fake(batch: int) -> Tensor:
@@ -31,6 +31,6 @@ class Points(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         """See the class for shapes; of a cloud without points the token says just that."""
         there = points.isfinite().all(-1, keepdim=True)
-        features = self.each(points.nan_to_num(0.0, 0.0, 0.0).to(self.out[0].weight.dtype))
+        features = self.each(points.nan_to_num(0.0, 0.0, 0.0).to(self.tell.weight.dtype))
         # Features are not below 0, so what is not there is not the largest.
-        return self.out((features * there).amax(1, keepdim=True))
+        return self.norm(self.tell((features * there).amax(1, keepdim=True)))

@@ -211,10 +211,13 @@ class Groot(FlowSystem):
     def __init__(self, config: GrootConfig) -> None:
         super().__init__()
         self.config = c = config
-        sizes = (c.state_dim, c.action_dim, c.horizon)
-        rooms = (c.state_room, c.action_room, min(c.row_room, c.length))
-        if any(size > room for size, room in zip(sizes, rooms, strict=True)):
-            raise SpecMismatch(f"state, action and rows of {sizes} do not fit into {rooms}")
+        for what, size, room in (
+            ("numbers of state", c.state_dim, c.state_room),
+            ("numbers of action", c.action_dim, c.action_room),
+            ("rows of a chunk", c.horizon, min(c.row_room, c.length)),
+        ):
+            if size > room:
+                raise SpecMismatch(f"{size} {what} are asked for; these weights have room for {room}, so ask for fewer")
         if c.ids and (len(c.ids) != len(c.robots) or not all(0 <= index < c.embodiments for index in c.ids)):
             raise SpecMismatch(f"{c.robots} are the embodiments {c.ids}; there are {c.embodiments}, and one for each")
         self.vlm = QwenVlm(c)
