@@ -17,7 +17,7 @@ from premotor.core.types import Observation
 from premotor.models import bundle
 from premotor.models.importing.run import Imported, import_checkpoint
 from premotor.models.policy import BundlePolicy
-from premotor.models.systems.groot import GrootN15Config
+from premotor.models.systems.groot import GrootConfig, GrootN15Config
 from premotor.models.vision.framing import boxed, fitted, middle
 from premotor.models.weights.groot import groot_table
 
@@ -97,6 +97,7 @@ def test_nvidia_s_folder(tmp_path: Path, qwen: Path) -> None:
     assert imported(source, tmp_path, tokenizer=qwen, cameras={"front": "top"}).shape == (4, 7)
     loaded = bundle.load(tmp_path / "b")
     config = loaded.config
+    assert isinstance(config, GrootConfig)
     assert (config.index_of("small"), config.clips, config.resize, config.crop) == (2, True, "area_edge", 0.95)
     assert loaded.lineage["statistics"] == "golden_arm"
     does_as_lerobot(loaded, 4)
