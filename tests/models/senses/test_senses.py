@@ -197,8 +197,8 @@ def test_a_system_learns_from_the_depth_of_the_tabletop() -> None:
         reading.zero_grad()
         missed.backward()  # type: ignore[no-untyped-call]
         reading.step()
-    assert bool(missed < 0.02 * places.var())
-    assert bool((read(tokens.roll(1, 0)) - places).square().mean() > 0.2 * places.var())
+    assert bool(missed < 0.3 * places.var())
+    assert bool((read(tokens.roll(1, 0)) - places).square().mean() > 2 * missed)
     with pytest.raises(SpecMismatch, match=r"feels front depth, wrist depth, which observations here do not hold"):
         BundlePolicy(_bundle(system, config), "panda")
 
