@@ -3,11 +3,13 @@
     python benchmarks/slow/smolvla_speed.py [--lerobot .venv-lerobot/bin/python] [--size published] [--rounds 7]
 
 Both run by turns, on one core each, and what is counted is CPU time, so the ratio survives a busy machine. Before
-anything is timed, both must give the same actions. LeRobot wants another torch than ours and has an environment of its
-own (`make check-lerobot` installs it); without one, this says so and measures nothing.
+anything is timed, both must give the same actions. Where the processor multiplies bfloat16 itself, ours is timed in
+that, too, beside LeRobot in float32, with how far its actions are away. LeRobot wants another torch than ours and has
+an environment of its own (`make check-lerobot` installs it); without one, this says so and measures nothing.
 """
 
 import argparse
+import copy
 import json
 import os
 import subprocess
@@ -71,6 +73,7 @@ def compare(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 
         gap = 0.0
         times: dict[str, list[tuple[float, float]]] = {"act": [], "learn": []}
+        brief = list[float]()
         for what, found in times.items():
             # The first of each is to warm up, and of the first of all the actions are compared.
             for count in range(args.rounds + 1):
@@ -80,10 +83,18 @@ def compare(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
                     if not gap < 1e-3:
                         raise RuntimeError(f"actions differ by {gap}; these are not the same policies")
                 found.extend([pair] if count else [])
+                if what == "act" and "brief" in ours:
+                    brief.extend([ours["brief"]()][: min(count, 1)])
         if peer.stdin is not None:
             peer.stdin.close()
     # Columns: here, LeRobot.
     rows = {what: np.array(found) for what, found in times.items()}
+    narrow = {}
+    if brief:
+        # Of the same rounds, so that both are measured under one load.
+        away = float(np.abs(np.load(folder / "brief.npy") - np.load(folder / "here.npy")).max())
+        ratio = float(np.median(rows["act"][:, 1] / np.array(brief)))
+        narrow = {"cpu_seconds": round(float(np.median(brief)), 4), "lerobot_to_ours": round(ratio, 2), "away": away}
     named = {"act": "one chunk, batch 1", "learn": f"one training step, batch {args.batch}, VLM frozen"}
     return {
         "command": "python benchmarks/slow/smolvla_speed.py",
@@ -91,6 +102,7 @@ def compare(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         "machine": machine(),
         "size": args.size,
         "largest_difference_of_actions": gap,
+        "bfloat16": narrow or "this processor does not multiply it itself",
         "cpu_seconds": {what: np.median(found, 0).round(4).tolist() for what, found in rows.items()},
         "summary": [
             {
@@ -109,6 +121,7 @@ def here(folder: Path, size: str, batch: int) -> dict[str, Callable[[], float]]:
     from premotor.models.batch import Inputs, Targets
     from premotor.models.systems.smolvla import SmolVlaConfig
     from premotor.models.weights.smolvla import load_lerobot
+    from premotor.training.learn import bfloat16_is_faster
 
     torch.manual_seed(0)
     # LeRobot rounds the width of the expert's MLP up to 256.
@@ -148,7 +161,18 @@ def here(folder: Path, size: str, batch: int) -> dict[str, Callable[[], float]]:
         optimiser.step()
         optimiser.zero_grad()
 
-    return {"act": lambda: timed(act), "learn": lambda: timed(learn)}
+    calls = {"act": lambda: timed(act), "learn": lambda: timed(learn)}
+    if not bfloat16_is_faster():
+        return calls
+    narrow = copy.deepcopy(policy).bfloat16().eval()
+
+    def brief() -> None:
+        with torch.no_grad():
+            prefix = narrow.read(one)
+            found = narrow.flow.walk(noise, lambda x, time: narrow.velocity(prefix, x, time))
+        np.save(folder / "brief.npy", found[..., : config.action_dim].float().numpy())
+
+    return calls | {"brief": lambda: timed(brief)}
 
 
 def publish(config: Any, folder: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from premotor.core.codec import Codec, CumulativeDelta, Normalize, Relative, Step, build_codec
 from premotor.core.errors import SpecMismatch
 from premotor.core.rotation import rotvec_to_matrix
+from premotor.core.rows import NormalizeRows
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.stats import Stats
 from premotor.core.types import Observation
@@ -32,6 +33,9 @@ def random_chain(spec: EmbodimentSpec, seed: int, names: list[str]) -> tuple[Ste
             steps.append(Relative(dims=dims[: len(picked)], state_dims=tuple(int(d) for d in picked)))
         elif name == "cumulative_delta":
             steps.append(CumulativeDelta(translation=(0, 1), rotation=(2, 3, 4)))
+        elif name == "normalize_rows":
+            low, high = rng.uniform(-1.5, -1.0, (8, size)), rng.uniform(1.0, 1.5, (8, size))
+            steps.append(NormalizeRows(low=tuple(map(tuple, low.tolist())), high=tuple(map(tuple, high.tolist()))))
         else:
             # scales above one keep rotations below half a turn for the steps that follow
             stats = Stats.of(rng.normal(size=(100, size)) * rng.uniform(1.0, 1.5, size))
@@ -42,7 +46,9 @@ def random_chain(spec: EmbodimentSpec, seed: int, names: list[str]) -> tuple[Ste
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    names=st.lists(st.sampled_from(["relative", "cumulative_delta", "quantile", "gauss"]), max_size=3),
+    names=st.lists(
+        st.sampled_from(["relative", "cumulative_delta", "normalize_rows", "quantile", "gauss"]), max_size=3
+    ),
     lead=st.sampled_from([(), (3,), (2, 4)]),
 )
 def test_decode_undoes_encode_for_every_chain(
@@ -56,6 +62,7 @@ def test_decode_undoes_encode_for_every_chain(
     encoded = codec.encode_actions(actions, state)
     assert encoded.dtype == np.float32
     np.testing.assert_allclose(codec.decode_actions(encoded, state), actions, atol=1e-4)
+    assert Codec.from_json(json.loads(json.dumps(codec.to_json()))) == codec
 
 
 @pytest.mark.parametrize("form", ["quantile", "gauss"])
@@ -182,6 +189,26 @@ def test_damaged_json_is_refused(joints: EmbodimentSpec) -> None:
     for change in changes:
         with pytest.raises(SpecMismatch):
             Codec.from_json(change)
+
+
+def test_each_row_has_numbers_of_its_own() -> None:
+    step, state = NormalizeRows(low=((0.0,), (-10.0,)), high=((1.0,), (10.0,))), np.zeros(1)
+    np.testing.assert_allclose(step.encode(np.array([[0.5], [5.0]]), state), [[0.0], [0.5]])
+    np.testing.assert_allclose(step.decode(np.array([[1.0], [1.0]]), state), [[1.0], [10.0]])
+    # Rows before now are as the first.
+    np.testing.assert_allclose(step.encode(np.array([[0.5], [0.5], [5.0]]), state, now=1), [[0.0], [0.0], [0.5]])
+    with pytest.raises(SpecMismatch, match="a chunk of 3 rows; its statistics are of 2"):
+        step.decode(np.zeros((3, 1)), state)
+    for low, high in (((), ()), (((0.0,),), ((0.0,),)), (((0.0,),), ((1.0, 1.0),)), (((0.0,),), ((float("nan"),),))):
+        with pytest.raises(SpecMismatch, match="normalize_rows"):
+            NormalizeRows(low=low, high=high)
+
+
+def test_rows_of_another_robot_are_refused(joints: EmbodimentSpec) -> None:
+    good = build_codec(joints, *chunks(joints, 8)).to_json()
+    for low, high in (([[0.0]], [[1.0]]), ([0.0] * 6, [1.0] * 6), ([["a"] * 6], [[1.0] * 6])):
+        with pytest.raises(SpecMismatch):
+            Codec.from_json({**good, "steps": [{"type": "normalize_rows", "low": low, "high": high}]})
 
 
 def test_rows_before_now_say_where_the_hand_was() -> None:

@@ -94,6 +94,16 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
         bundle.load(tmp_path / "b")
 
 
+def test_weights_that_are_not_finite_are_refused(folder: Path, tmp_path: Path) -> None:
+    made = bundle.load(folder)
+    with torch.no_grad():
+        broken = next(iter(made.system.parameters()))
+        broken.view(-1)[0] = torch.nan
+    bundle.save(tmp_path / "b", made.system, made.config, made.codecs, folder, made.lineage)
+    with pytest.raises(BundleError, match=r"1 of its weights are not finite.*train or import it again"):
+        bundle.load(tmp_path / "b")
+
+
 def test_another_robot_is_refused(folder: Path) -> None:
     with pytest.raises(BundleError, match=r"not trained for 'so101'.*panda"):
         BundlePolicy(bundle.load(folder), "so101")

@@ -18,9 +18,10 @@ class Import:
 
     Example: premotor import lerobot/act_aloha_sim_transfer_cube_human --robot aloha.json
 
-    What a checkpoint is, is read off its own files: LeRobot's ACT, Diffusion Policy, pi0, pi0.5, pi0-FAST and SmolVLA,
-    OpenVLA, OpenVLA-OFT, openpi in PyTorch, Octo. Nothing is guessed: what they do not tell is asked for, and what does
-    not fit is refused with exit code 2. The bundle acts once before it counts as made.
+    What a checkpoint is, is read off its own files: LeRobot's ACT, Diffusion Policy, pi0, pi0.5, pi0-FAST, SmolVLA and
+    GR00T N1.7, NVIDIA's GR00T N1.7 and N1.5, OpenVLA, OpenVLA-OFT, openpi in PyTorch, Octo. Nothing is guessed: what
+    they do not tell is asked for, and what does not fit is refused with exit code 2. The bundle acts once before it
+    counts as made.
     """
 
     source: Annotated[str, tyro.conf.arg(metavar="FOLDER|OWNER/NAME", help_behavior_hint=""), tyro.conf.Positional]
@@ -35,8 +36,8 @@ class Import:
     """The checkpoint's cameras by the robot's names, where these differ; OURS is none for one that the robot lacks."""
     tell: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE", help_behavior_hint="")] = ()
     """What the checkpoint does not tell; it is asked for by name."""
-    tokenizer: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-    """tokenizer.json of the model, where the folder has none."""
+    tokenizer: Annotated[Path | None, tyro.conf.arg(metavar="FILE|FOLDER", help_behavior_hint="")] = None
+    """tokenizer.json of the model, where the folder has none; for GR00T the folder of its VLM."""
 
     def main(self) -> int:
         """Import; returns the exit code."""

@@ -22,6 +22,7 @@ from premotor.core.rotation import (
     quaternion_wxyz_to_rotvec,
     rotvec_to_quaternion_wxyz,
 )
+from premotor.core.rows import NormalizeRows
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.stats import Stats
 from premotor.core.types import FloatArray, Observation
@@ -143,6 +144,11 @@ class Normalize:
         if self.form not in ("quantile", "gauss"):
             raise SpecMismatch(f"normalize: form {self.form!r} is not one of ['quantile', 'gauss']")
 
+    @property
+    def size(self) -> int:
+        """How many numbers it normalises."""
+        return self.stats.size
+
     @cached_property
     def _offset_scale(self) -> tuple[FloatArray, FloatArray]:
         stats = {f.name: np.array(getattr(self.stats, f.name)) for f in fields(self.stats)}
@@ -174,8 +180,8 @@ class Normalize:
         return self.invert(actions)
 
 
-STEPS: dict[str, type[Relative] | type[CumulativeDelta] | type[Normalize]] = {
-    step.type: step for step in (Relative, CumulativeDelta, Normalize)
+STEPS: dict[str, type[Relative] | type[CumulativeDelta] | type[Normalize] | type[NormalizeRows]] = {
+    step.type: step for step in (Relative, CumulativeDelta, Normalize, NormalizeRows)
 }
 """Every step type by the name it has in JSON."""
 
@@ -196,8 +202,8 @@ class Codec:
         if self.state.stats.size != n_state:
             raise SpecMismatch(f"codec: state statistics of {self.state.stats.size} numbers, spec has {n_state}")
         for step in self.steps:
-            if isinstance(step, Normalize) and step.stats.size != n_action:
-                raise SpecMismatch(f"codec: action statistics of {step.stats.size} numbers, spec has {n_action}")
+            if isinstance(step, Normalize | NormalizeRows) and step.size != n_action:
+                raise SpecMismatch(f"codec: action statistics of {step.size} numbers, spec has {n_action}")
             for f in fields(step):  # type: ignore[arg-type]
                 limit = n_state if f.name == "state_dims" else n_action
                 used = getattr(step, f.name) if f.name in ("dims", "state_dims", "translation", "rotation") else ()
@@ -333,7 +339,7 @@ def _step_to_json(step: Step) -> dict[str, Any]:
     return entry
 
 
-def _step_from_json(entry: Any) -> Relative | CumulativeDelta | Normalize:
+def _step_from_json(entry: Any) -> Relative | CumulativeDelta | Normalize | NormalizeRows:
     kind = STEPS.get(entry.get("type", "")) if isinstance(entry, Mapping) else None
     if kind is None:
         raise SpecMismatch(f"codec: unknown step {_brief(entry)}; known types: {sorted(STEPS)}")
@@ -342,6 +348,8 @@ def _step_from_json(entry: Any) -> Relative | CumulativeDelta | Normalize:
         raise SpecMismatch(f"codec: step {kind.type!r} has entries {sorted(entry)}, expected type, {sorted(names)}")
     if issubclass(kind, Normalize):
         return Normalize(form=str(entry["form"]), stats=Stats.from_json(entry["stats"]))
+    if issubclass(kind, NormalizeRows):
+        return NormalizeRows(low=_table(kind.type, entry["low"]), high=_table(kind.type, entry["high"]))
     return kind(**{name: _indices(kind.type, name, entry[name]) for name in names})
 
 
@@ -349,6 +357,13 @@ def _indices(kind: str, name: str, values: Any) -> tuple[int, ...]:
     if not isinstance(values, list) or not all(type(v) is int for v in values):
         raise SpecMismatch(f"codec: {kind}.{name} must be a list of whole numbers, got {_brief(values)}")
     return tuple(values)
+
+
+def _table(kind: str, rows: Any) -> tuple[tuple[float, ...], ...]:
+    numbers = isinstance(rows, list) and all(isinstance(r, list) and all(type(v) is float for v in r) for r in rows)
+    if not numbers:
+        raise SpecMismatch(f"codec: {kind} needs rows of numbers, got {_brief(rows)}")
+    return tuple(map(tuple, rows))
 
 
 def _brief(value: Any) -> str:

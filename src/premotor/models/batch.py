@@ -24,7 +24,8 @@ class Inputs:
     True where there was one (all, when None). environment: (B, E), what is told about the scene instead of seen.
     goals: camera -> (B, H, W, 3), how it shall look in the end; a missing camera has no goal. present: camera -> (B,)
     or (B, K), True where that robot has that picture (all, when missing). spots: name -> (B,), for a system whose
-    sentences are not of words alone: before which word what is called so stands (the first, when missing).
+    sentences are not of words alone: before which word what is called so stands (the first, when missing). senses:
+    name -> (B, ...), readings of depth, touch and the like, of the shape and unit that models/senses/ gives its kind.
     believed: (B, R, 3), where it believed object and target to be when it planned last, metres in the base frame;
     recalls: (B,) True where it did.
     """
@@ -39,6 +40,7 @@ class Inputs:
     goals: dict[str, Tensor] = field(default_factory=dict)
     present: dict[str, Tensor] = field(default_factory=dict)
     spots: dict[str, Tensor] = field(default_factory=dict)
+    senses: dict[str, Tensor] = field(default_factory=dict)
     believed: Tensor | None = None
     recalls: Tensor | None = None
 

@@ -158,6 +158,7 @@ def load(folder: Path) -> Bundle:
         config: SystemConfig = restored_config(manifest["system"], manifest["config"])
         system, bits = config.build(), manifest.get("bits", 0)
         weights = load_file(folder / "model.safetensors")
+        _check_finite(folder, weights)
         if bits:
             quantised.fill(system, bits, weights)
         else:
@@ -175,6 +176,16 @@ def load(folder: Path) -> Bundle:
         digest=manifest["digest"],
         bits=bits,
     )
+
+
+def _check_finite(folder: Path, weights: Mapping[str, Tensor]) -> None:
+    broken = [name for name, weight in weights.items() if not weight.isfinite().all()]
+    if broken:
+        listed = f"{', '.join(broken[:8])}{' ...' if len(broken) > 8 else ''}"
+        raise BundleError(
+            f"bundle {folder}: {len(broken)} of its weights are not finite, so it could only say nonsense: {listed}; "
+            "train or import it again"
+        )
 
 
 def _codecs(folder: Path) -> dict[str, Codec]:

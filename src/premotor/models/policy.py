@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from premotor.core.errors import SpecMismatch
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import ActionChunk, FloatArray, Observation
 from premotor.models.batch import Inputs, window
@@ -86,12 +87,17 @@ class BundlePolicy:
     """
 
     def __init__(self, bundle: Bundle, embodiment: str, *, exact: bool = True) -> None:
-        """Raises BundleError when the bundle does not know this robot."""
+        """Raises BundleError when the bundle does not know this robot, SpecMismatch when it has no such senses."""
         self._codec, self._exact = bundle.codec(embodiment), exact
         self._config, self._words = bundle.config, bundle.words
         self._system = folded(bundle.system)
         self._index = bundle.config.index_of(embodiment)
         eaten = bundle.config.fake_inputs(1)
+        if eaten.senses:
+            raise SpecMismatch(
+                f"the policy feels {', '.join(eaten.senses)}, which observations here do not hold; ask its system "
+                "itself (System.sample), with inputs of your own"
+            )
         # Some systems do without a camera that a robot lacks.
         has = {camera.name for camera in self.spec.cameras}
         self._cameras = tuple(name for name in eaten.images if name in has)

@@ -11,12 +11,15 @@ from premotor.models.importing.recognise import READERS, reader, recognise
 TOLD: dict[str, dict[str, object]] = {
     "lerobot act": {"type": "act", "input_features": {}},
     "lerobot diffusion": {"type": "diffusion", "input_features": {}},
+    "lerobot groot": {"type": "groot", "input_features": {}},
     "lerobot pi0": {"type": "pi0", "input_features": {}, "paligemma_variant": "gemma_2b"},
     "lerobot pi05": {"type": "pi05", "input_features": {}},
     "lerobot pi0_fast": {"type": "pi0_fast", "input_features": {}},
     "lerobot smolvla": {"type": "smolvla", "input_features": {}},
     "octo": {"model": {"observation_tokenizers": {}}},
     "openpi": {"paligemma_variant": "gemma_2b", "action_horizon": 50},
+    "transformers Gr00tN1d7": {"model_type": "Gr00tN1d7", "model_name": "nvidia/Cosmos-Reason2-2B"},
+    "transformers gr00t_n1_5": {"model_type": "gr00t_n1_5"},
     "transformers openvla": {"model_type": "openvla"},
     "transformers openvla with parts": {"model_type": "openvla"},
 }

@@ -13,7 +13,16 @@ __all__ = ["folder_of", "named_file"]
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 # Not what training left behind, nor the same weights in other forms.
-_WANTED = ["*.json", "*.safetensors", "*.pt", "*.msgpack", "*/default/checkpoint", "*/checkpoint", "tokenizer.model"]
+_WANTED = [
+    "*.json",
+    "*.safetensors",
+    "*.pt",
+    "*.msgpack",
+    "*/default/checkpoint",
+    "*/checkpoint",
+    "tokenizer.model",
+    "*.jinja",
+]
 _UNWANTED = ["optimizer.pt", "training_state/*", "*.bin"]
 
 

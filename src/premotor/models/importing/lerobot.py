@@ -25,7 +25,7 @@ from premotor.models.weights import pi0_fast as pi0_fast_weights
 from premotor.models.weights import smolvla as smolvla_weights
 from premotor.models.weights.fast import load_fast
 
-__all__ = ["act", "diffusion", "numbers", "pi0", "pi0_fast", "smolvla"]
+__all__ = ["act", "diffusion", "numbers", "pi0", "pi0_fast", "relative_dims", "smolvla"]
 
 _RANGES = {"MIN_MAX": ("min", "max"), "QUANTILES": ("q01", "q99"), "QUANTILE10": ("q10", "q90")}
 _MODES = ("MEAN_STD", *_RANGES, "IDENTITY")
@@ -193,14 +193,15 @@ def _pipeline(folder: Path, settings: Mapping[str, Any]) -> tuple[Mapping[str, s
         if kind in ("normalizer_processor", "unnormalizer_processor"):
             modes, eps = told["norm_map"], float(told["eps"])
         if kind == "relative_actions_processor" and told.get("enabled"):
-            relative = _relative(told, settings)
+            relative = relative_dims(told, settings)
     for part in ("STATE", "ACTION"):
         if modes.get(part) not in _MODES:
             raise WeightsError(f"{folder}: {part} is normalised by {modes.get(part)!r}; known: {', '.join(_MODES)}")
     return modes, eps, relative
 
 
-def _relative(told: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[int, ...]:
+def relative_dims(told: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[int, ...]:
+    """Which actions are relative to the state, as a relative_actions_processor tells it."""
     count, names = settings["output_features"]["action"]["shape"][0], told.get("action_names") or []
     spared = [str(name).lower() for name in told.get("exclude_joints") or [] if name]
     stays = [any(part in str(name).lower() for part in spared) for name in names[:count]]

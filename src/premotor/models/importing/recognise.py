@@ -14,12 +14,15 @@ __all__ = ["READERS", "reader", "recognise"]
 READERS = {
     "lerobot act": "premotor.models.importing.lerobot:act",
     "lerobot diffusion": "premotor.models.importing.lerobot:diffusion",
+    "lerobot groot": "premotor.models.importing.groot:lerobot",
     "lerobot pi0": "premotor.models.importing.lerobot:pi0",
     "lerobot pi05": "premotor.models.importing.lerobot:pi0",
     "lerobot pi0_fast": "premotor.models.importing.lerobot:pi0_fast",
     "lerobot smolvla": "premotor.models.importing.lerobot:smolvla",
     "octo": "premotor.models.importing.octo:octo",
     "openpi": "premotor.models.importing.openpi:openpi",
+    "transformers Gr00tN1d7": "premotor.models.importing.groot:n17",
+    "transformers gr00t_n1_5": "premotor.models.importing.groot:n15",
     "transformers openvla": "premotor.models.importing.openvla:openvla",
     "transformers openvla with parts": "premotor.models.importing.openvla:openvla_oft",
 }
@@ -29,7 +32,7 @@ transformers by `model_type`, so another policy of theirs is one line."""
 _OFT = ("action_head", "proprio_projector", "noisy_action_projector", "vision_backbone")
 _SIGNS = """\
   config.json with "type" and "input_features": LeRobot
-  config.json with "model_type": OpenVLA; beside it action_head* or proprio_projector*: OpenVLA-OFT
+  config.json with "model_type": GR00T N1.7, N1.5; OpenVLA; beside that action_head* or proprio_projector*: OpenVLA-OFT
   config.json with "paligemma_variant" and no "type", or assets/*/norm_stats.json: openpi (PyTorch)
   config.json with "model" that has "observation_tokenizers": Octo"""
 

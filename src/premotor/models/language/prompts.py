@@ -4,6 +4,7 @@ A state is normalised by quantiles and each number told as one of 256 steps from
 lies above is 255, as in the data that the published weights were trained with.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from premotor.models.heads.bins import Bins
 
 __all__ = [
     "PROMPTS",
+    "groot_prompt",
     "openvla_prompt",
     "pi0_fast_prompt",
     "pi0_prompt",
@@ -26,6 +28,11 @@ _STEPS = Bins.uniform(256, below=True)
 def openvla_prompt(task: str) -> str:
     """A question, without capitals in the instruction, and where the answer starts. OpenVLA-OFT is asked the same."""
     return f"In: What action should the robot take to {task.lower()}?\nOut:"
+
+
+def groot_prompt(task: str) -> str:
+    """The instruction without capitals and punctuation."""
+    return re.sub(r"[^\w\s]", "", task.lower())
 
 
 def rt2_prompt(task: str) -> str:
@@ -64,6 +71,7 @@ def _numbers(state: Tensor) -> str:
 
 PROMPTS: Mapping[str, Callable[[str, Tensor], str]] = {
     "plain": lambda task, state: task,
+    "groot": lambda task, state: groot_prompt(task),
     "openvla": lambda task, state: openvla_prompt(task),
     "pi0": lambda task, state: pi0_prompt(task),
     "pi05": pi05_prompt,

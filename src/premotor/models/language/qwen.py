@@ -17,6 +17,7 @@ from premotor.core.errors import SpecMismatch
 from premotor.models.batch import Inputs
 from premotor.models.contract import SystemConfig
 from premotor.models.fusion.decoder import DecoderConfig
+from premotor.models.vision.framing import Resize, boxed, fitted, middle
 from premotor.models.vision.qwen3vl import Grid, QwenEye, patches
 from premotor.models.vision.siglip import SigLip
 from premotor.models.vision.squeeze import squeeze
@@ -52,9 +53,9 @@ class QwenVlmConfig(SystemConfig):
 
     words: of the instruction in fake inputs, any number will do. vocabulary: 0 for a VLM without words of its own.
     image_word: stands for a token of a picture. text_width: of the features that instructions come as, 0 where they
-    come as ids. crop: share of a picture's sides that is shown, its middle. side, merge, deep: see QwenEye, for the
-    eye of Qwen3-VL alone. layers: those that are used, of 28. sections: see DecoderConfig. tune_eye, tune_llm: what
-    learns of the pretrained.
+    come as ids. crop: share of a picture's sides that is shown, its middle. resize: see Resize; boxed: pictures become
+    squares by black beside them first. side, merge, deep: see QwenEye, for the eye of Qwen3-VL alone. layers: those
+    that are used, of 28. sections: see DecoderConfig. tune_eye, tune_llm: what learns of the pretrained.
     """
 
     eye: Literal["qwen3_vl", "siglip"] = "qwen3_vl"
@@ -65,6 +66,8 @@ class QwenVlmConfig(SystemConfig):
     text_width: int = 0
     image_size: int = 256
     crop: float = 230 / 256
+    resize: Resize = "bicubic"
+    boxed: bool = False
     patch: int = 16
     side: int = 48
     merge: int = 2
@@ -172,15 +175,18 @@ class QwenVlm(nn.Module):
         )
 
     def picture(self, image: Tensor) -> Tensor:
-        """(B, H, W, 3) in 0..255 -> (B, 3, S, S) in -1..1."""
+        """(B, H, W, 3) in 0..255 -> (B, 3, S, S) in -1..1; where proportions are kept, one side is longer."""
         c, pixels = self.config, image.permute(0, 3, 1, 2)
+        pixels = boxed(pixels) if c.boxed else pixels
         if c.crop < 1:
             # N1.7 cuts after a first resize, N1.5 before the only one.
-            pixels = squeeze(pixels, c.image_size) if c.eye == "qwen3_vl" else pixels
-            sizes = [max(1, round(side * c.crop)) for side in pixels.shape[-2:]]
-            top, left = ((side - size) // 2 for side, size in zip(pixels.shape[-2:], sizes, strict=True))
-            pixels = pixels[..., top : top + sizes[0], left : left + sizes[1]]
-        return (squeeze(pixels, c.image_size).float() / 127.5 - 1).to(self._kind)
+            pixels = fitted(pixels, c.image_size, c.resize) if c.eye == "qwen3_vl" else pixels
+            pixels = middle(pixels, c.crop, c.resize)
+        pixels = fitted(pixels, c.image_size, c.resize)
+        # The eye takes whole tokens, so what keeps its proportions loses a little of them here.
+        tile = c.patch * c.merge
+        height, width = (max(1, round(side / tile)) * tile for side in pixels.shape[-2:])
+        return (squeeze(pixels, (height, width)).float() / 127.5 - 1).to(self._kind)
 
     @property
     def _kind(self) -> torch.dtype:

@@ -1,4 +1,6 @@
-"""Sentences whose words may be pictures, states and objects (PaLM-E, arXiv 2303.03378), read by one language model.
+"""Sentences whose words may be pictures, states, objects and what else is felt, read by one language model.
+
+As in PaLM-E (arXiv 2303.03378).
 
 What is no word is turned into tokens as wide as words, and stands wherever in the sentence it is referred to. RT-2 and
 PaLM-E are both made of this. Their own language models (PaLM, PaLI-X) are not public; PaliGemma stands in for them.
@@ -6,7 +8,7 @@ PaLM-E are both made of this. Their own language models (PaLM, PaLI-X) are not p
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -18,6 +20,7 @@ from premotor.models.contract import Robots
 from premotor.models.fusion.decoder import Past
 from premotor.models.language.lexicon import FIRST, Lexicon
 from premotor.models.language.paligemma import PaliGemma, PaliGemmaConfig, Prefix
+from premotor.models.senses import sense
 from premotor.models.vision.objects import ObjectSlots
 
 __all__ = ["Sentence", "SentenceConfig", "Span", "composed", "injected"]
@@ -33,8 +36,9 @@ class SentenceConfig(PaliGemmaConfig):
     said: the words that it can say, () where its own tokenizer spells. numbers: id of the word for 0, which the `bins`
     integers of actions begin with; words end before it. causal: each token reads those before it only, as PaLM does;
     else all that was asked is read by all of it. feels: the state is a word, too. objects: how many things in the
-    pictures are words of their own. frozen: the language model stays as it is, and only what is fed to it learns.
-    longest: words that it says at most.
+    pictures are words of their own. senses: what else is felt, as (name, kind) with a kind of models/senses/; their
+    tokens are words, too. frozen: the language model stays as it is, and only what is fed to it learns. longest: words
+    that it says at most.
     """
 
     action_dim: int = 7
@@ -44,6 +48,7 @@ class SentenceConfig(PaliGemmaConfig):
     causal: bool = True
     feels: bool = False
     objects: int = 0
+    senses: tuple[tuple[str, str], ...] = ()
     frozen: bool = False
     longest: int = 16
 
@@ -53,7 +58,15 @@ class SentenceConfig(PaliGemmaConfig):
         return Lexicon(self.said) if self.said else None
 
     def checked(self) -> Self:
-        """The same; raises SpecMismatch when the words or the numbers have no room."""
+        """The same; raises SpecMismatch when words or numbers have no room, or two things have one name."""
+        names = [
+            *self.cameras,
+            "state",
+            *(f"object {k}" for k in range(self.objects)),
+            *(name for name, _ in self.senses),
+        ]
+        if len(set(names)) != len(names):
+            raise SpecMismatch(f"a sentence has one name for each thing; these are {', '.join(names)}")
         if self.numbers + self.bins > self.vocabulary or FIRST + len(self.said) > self.numbers:
             raise SpecMismatch(
                 f"{len(self.said)} words from {FIRST} on and {self.bins} numbers from {self.numbers} on do not fit "
@@ -69,6 +82,12 @@ class SentenceConfig(PaliGemmaConfig):
     def made_for(self, robots: Robots) -> dict[str, Any]:
         """Sizes that robots decide."""
         return {**self.told(robots), "action_dim": robots.action_dim}
+
+    def fake_inputs(self, batch: int) -> Inputs:
+        """Random inputs of the right shapes, for tests and timing."""
+        # A dataclass with slots is a new class, which super() without its name does not know.
+        inputs = PaliGemmaConfig.fake_inputs(self, batch)
+        return replace(inputs, senses={name: sense(kind).fake(batch) for name, kind in self.senses})
 
     def fake_said(self, batch: int, words: int = 3) -> Tensor:
         """(B, L) random words, as they are taught."""
@@ -86,6 +105,7 @@ class Sentence(nn.Module):
         if self.vlm.word is not None:
             # Read as wide as everything else, and said without a preference, before anything is learned.
             nn.init.normal_(self.vlm.word.weight, std=c.width**-0.5)
+        self.senses = nn.ModuleDict({name: sense(kind)(c.width) for name, kind in c.senses})
         self.objects = ObjectSlots(c.width, c.objects) if c.objects else None
         self.state = (
             nn.Sequential(nn.Linear(c.state_dim, c.width), nn.GELU(), nn.Linear(c.width, c.width)) if c.feels else None
@@ -112,18 +132,24 @@ class Sentence(nn.Module):
         return injected((self.vlm.read(inputs.words), inputs.words_mask), parts, inputs.spots)
 
     def look(self, inputs: Inputs) -> dict[str, Span]:
-        """What each camera shows."""
+        """What each camera shows, and each other sense feels; nothing of one that is missing."""
         cameras = [camera for camera in self.config.cameras if camera in inputs.images]
-        return dict(zip(cameras, self.vlm.look(inputs), strict=True))
+        found = dict(zip(cameras, self.vlm.look(inputs), strict=True))
+        for name, encode in self.senses.items():
+            if name in inputs.senses:
+                tokens = encode(inputs.senses[name])
+                found[name] = tokens, torch.ones_like(tokens[..., 0], dtype=torch.bool)
+        return found
 
     def encoded(self, inputs: Inputs, seen: Mapping[str, Span]) -> dict[str, Span]:
-        """What is no word, under the names that a sentence calls it: cameras, "state", "object 0" and so on."""
+        """What is no word, as a sentence calls it: cameras, other senses, "state", "object 0" and so on."""
         found = dict(seen)
         if self.state is not None:
             token = self.state(inputs.state.to(self.vlm.seen.weight.dtype))[:, None]
             found["state"] = token, torch.ones_like(token[..., 0], dtype=torch.bool)
         if self.objects is not None:
-            cells, real = (torch.cat(parts, 1) for parts in zip(*seen.values(), strict=True))
+            shown = [seen[camera] for camera in self.config.cameras if camera in seen]
+            cells, real = (torch.cat(parts, 1) for parts in zip(*shown, strict=True))
             slots = self.objects(cells, real)
             there = real.any(1, keepdim=True)
             found |= {f"object {k}": (slots[:, k : k + 1], there) for k in range(slots.shape[1])}

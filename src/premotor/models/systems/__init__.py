@@ -60,7 +60,13 @@ def config_for(name: str, robots: Sequence[EmbodimentSpec], preset: str = "nano"
         raise SpecMismatch(f"{name} has no preset {preset!r}; choose one of {', '.join(presets)}")
     told = Robots.of(robots)
     config: SystemConfig = replace(getattr(kind, preset)(), **changes).for_robots(told)
-    words = config.fake_inputs(1).words
+    eaten = config.fake_inputs(1)
+    words = eaten.words
+    if eaten.senses:
+        raise SpecMismatch(
+            f"{name} feels {', '.join(eaten.senses)}, which demonstrations here do not hold; leave `senses` out, or "
+            "train it with inputs of your own (System.loss)"
+        )
     if words.numel() and not words.is_floating_point():
         raise SpecMismatch(
             f"{name} at {preset!r} reads ids of its own tokenizer's words, which a recipe cannot give it; a size with "

@@ -7,10 +7,11 @@ reads by Eagle 2.5 (SigLIP 2 and Qwen3), with learned tokens that stand for the 
 
 Faithful: every number, with LeRobot's or NVIDIA's weights (models/weights/groot.py): of N1.7 as a whole, of N1.5's
 action head, and of its VLM part by part. Not so: padding is hidden everywhere (`reads_padding`); a time of N1.5 is
-drawn as in N1.7, up to a thousandth apart, which keeps it in 0..1; pictures become squares, as where N1.7 is set up
-without Albumentations; from the last chunk it goes on by guidance (heads/realtime.py), N1.7 in a way of its own. Not
-here: augmentation, the wording of prompts, and actions relative to the state. With `text_width`, features of a frozen
-text encoder stand in for words of the VLM's own: that is ours, to train without a pretrained VLM.
+drawn as in N1.7, up to a thousandth apart, which keeps it in 0..1; N1.5's pictures are resized by Pillow's bicubic
+filter; from the last chunk it goes on by guidance (heads/realtime.py), N1.7 in a way of its own. Not here:
+augmentation. The wording of prompts and statistics come with a checkpoint (models/importing/groot.py). With
+`text_width`, features of a frozen text encoder stand in for words of the VLM's own: that is ours, to train without a
+pretrained VLM.
 """
 
 from dataclasses import dataclass, replace
@@ -55,11 +56,14 @@ _TOY: dict[str, Any] = {
 class GrootConfig(QwenVlmConfig):
     """Sizes; the defaults are N1.7's as published. See QwenVlmConfig and GrootFlowConfig for the others.
 
-    robots: whose weights these are, the first has those of embodiment 0. state_dim, action_dim, horizon: of the robots;
-    state_room, action_room, row_room: what the weights were made for, a robot's fewer are padded with zeros.
+    robots: whose weights these are, the first has those of embodiment 0; ids: of which embodiment each has them, where
+    that is otherwise. state_dim, action_dim, horizon: of the robots; state_room, action_room, row_room: what the
+    weights were made for, a robot's fewer are padded with zeros. clips: states and actions are held within -1..1.
     """
 
     robots: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+    clips: bool = False
     state_dim: int = 132
     action_dim: int = 132
     state_room: int = 132
@@ -105,6 +109,7 @@ class GrootConfig(QwenVlmConfig):
             self,
             cameras=tuple(robots.cameras),
             robots=robots.names,
+            ids=(),
             embodiments=max(self.embodiments, len(robots.names)),
             state_dim=robots.state_dim,
             action_dim=robots.action_dim,
@@ -116,7 +121,8 @@ class GrootConfig(QwenVlmConfig):
         """Its place among the robots; raises SpecMismatch when it is none of them."""
         if robot not in self.robots:
             raise SpecMismatch(f"no weights are {robot!r}'s; known robots: {', '.join(self.robots) or 'none is named'}")
-        return self.robots.index(robot)
+        at = self.robots.index(robot)
+        return self.ids[at] if self.ids else at
 
     def build(self) -> "Groot":
         """Make the policy with fresh weights."""
@@ -205,10 +211,15 @@ class Groot(FlowSystem):
     def __init__(self, config: GrootConfig) -> None:
         super().__init__()
         self.config = c = config
-        sizes = (c.state_dim, c.action_dim, c.horizon)
-        rooms = (c.state_room, c.action_room, min(c.row_room, c.length))
-        if any(size > room for size, room in zip(sizes, rooms, strict=True)):
-            raise SpecMismatch(f"state, action and rows of {sizes} do not fit into {rooms}")
+        for what, size, room in (
+            ("numbers of state", c.state_dim, c.state_room),
+            ("numbers of action", c.action_dim, c.action_room),
+            ("rows of a chunk", c.horizon, min(c.row_room, c.length)),
+        ):
+            if size > room:
+                raise SpecMismatch(f"{size} {what} are asked for; these weights have room for {room}, so ask for fewer")
+        if c.ids and (len(c.ids) != len(c.robots) or not all(0 <= index < c.embodiments for index in c.ids)):
+            raise SpecMismatch(f"{c.robots} are the embodiments {c.ids}; there are {c.embodiments}, and one for each")
         self.vlm = QwenVlm(c)
         self.head = c.head().build()
 
@@ -221,17 +232,21 @@ class Groot(FlowSystem):
         c = self.config
         # What a robot lacks is padding, too.
         has = targets.weight.amax(1, keepdim=True) > 0
-        actions = _padded(torch.where(has, targets.actions, 0.0), c.action_room, c.row_room)
+        actions = _padded(self._held(torch.where(has, targets.actions, 0.0)), c.action_room, c.row_room)
         weight = _padded(targets.weight, c.action_room, c.row_room)
-        state = _padded(inputs.state, c.state_room)
+        state = _padded(self._held(inputs.state), c.state_room)
         total = self.head.loss(self.read(inputs), state, actions, weight, inputs.embodiment)
         return total, {"loss": float(total.detach())}
 
     @torch.no_grad()
     def sample(self, inputs: Inputs, after: Continuation | None = None) -> Tensor:
         """(B, H, A) normalised actions. after: the last chunk, which they go on."""
-        c, state = self.config, _padded(inputs.state, self.config.state_room)
-        return self.head.sample(self.read(inputs), state, inputs.embodiment, after)[:, : c.horizon, : c.action_dim]
+        c, state = self.config, _padded(self._held(inputs.state), self.config.state_room)
+        actions = self.head.sample(self.read(inputs), state, inputs.embodiment, after)
+        return self._held(actions[:, : c.horizon, : c.action_dim])
+
+    def _held(self, x: Tensor) -> Tensor:
+        return x.clamp(-1, 1) if self.config.clips else x
 
 
 def _padded(x: Tensor, room: int, rows: int | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Resize a picture to a square and let its proportions go: Pillow's bicubic filter, to the last bit."""
+"""Resize a picture, to a square or so, and let its proportions go: Pillow's bicubic filter, to the last bit."""
 
 from functools import cache
 
@@ -10,13 +10,19 @@ __all__ = ["squeeze"]
 _ONE = 1 << 22  # Pillow counts the weight of a pixel in whole parts of this
 
 
-def squeeze(pictures: Tensor, size: int) -> Tensor:
-    """(N, 3, H, W) in 0..255 -> (N, 3, size, size). Bytes are rounded after each direction, as Pillow does."""
-    if tuple(pictures.shape[-2:]) == (size, size):
+def squeeze(pictures: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """(N, 3, H, W) in 0..255 -> (N, 3, *size). Bytes are rounded after each direction, as Pillow does.
+
+    size: height and width, or one number for both.
+    """
+    sides = (size, size) if isinstance(size, int) else size
+    if tuple(pictures.shape[-2:]) == sides:
         return pictures
     x = pictures.double()
     for axis in (-1, -2):
-        weights = _weights(x.shape[axis], size).to(x.device)
+        if x.shape[axis] == sides[axis]:
+            continue
+        weights = _weights(x.shape[axis], sides[axis]).to(x.device)
         x = (x.movedim(axis, -1) @ weights.T).movedim(-1, axis) / _ONE
         if not pictures.is_floating_point():
             x = (x + 0.5).floor()
