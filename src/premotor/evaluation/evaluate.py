@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from premotor.core.errors import EvaluationError
+from premotor.evaluation.crew import default_workers
 from premotor.evaluation.lanes import Done, LaneSetup, Setup
 from premotor.evaluation.machine import machine, revision
 from premotor.evaluation.metaworld import MetaWorldProtocol
@@ -13,7 +14,7 @@ from premotor.evaluation.metaworld_lane import MetaWorldSetup
 from premotor.evaluation.page import write_page
 from premotor.evaluation.plus import PlusProtocol
 from premotor.evaluation.policies import Choice, chosen
-from premotor.evaluation.pool import default_workers, run_jobs
+from premotor.evaluation.pool import run_jobs
 from premotor.evaluation.protocol import Job
 from premotor.evaluation.report import Filmed, Report, write_json
 from premotor.evaluation.results import EpisodeResult, Journal, Session

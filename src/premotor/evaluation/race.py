@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from premotor.core.errors import EvaluationError
+from premotor.evaluation.crew import default_workers
 from premotor.evaluation.evaluate import Progress, play
 from premotor.evaluation.policies import chosen
-from premotor.evaluation.pool import default_workers
 from premotor.evaluation.report import replace_text
 from premotor.evaluation.sequential import Race, race_sentence
 from premotor.evaluation.suites import AnyProtocol
