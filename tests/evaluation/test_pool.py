@@ -151,7 +151,7 @@ def test_a_worker_plays_until_a_row_is_free() -> None:
 
 
 def test_an_error_where_a_worker_is_built_is_told() -> None:
-    crew = Processes(partial(divmod, 1, 0))  # type: ignore[arg-type]
+    crew = Processes(partial(divmod, 1, 0))
     name = crew.start()
     heard = crew.hear(60)
     crew.close()

@@ -16,7 +16,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["THREADS", "Crew", "Gone", "Make", "Processes", "Worker", "default_workers", "told"]
+__all__ = ["THREADS", "Crew", "Gone", "Hire", "Make", "Processes", "Worker", "default_workers", "told"]
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables that say how many threads a process has for its mathematics; a worker has one."""
@@ -60,6 +60,10 @@ class Crew(Protocol):
 
     def close(self) -> None:
         """End every worker, at once."""
+
+
+Hire = Callable[[Make], Crew]
+"""Makes a crew of workers that hold what `Make` builds; it says where they live."""
 
 
 class Processes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from premotor.core.errors import EvaluationError
-from premotor.evaluation.crew import Crew, Gone, Make, Processes, told
+from premotor.evaluation.crew import Crew, Gone, Hire, Processes, told
 from premotor.evaluation.lanes import Done, Failure, Lanes, Setup, row_of
 from premotor.evaluation.protocol import Job
 from premotor.evaluation.results import EpisodeResult
@@ -84,7 +84,7 @@ def run_jobs(
     workers: int,
     done: Callable[[Done], None],
     hang_s: float = 180.0,
-    crew: Callable[[Make], Crew] = Processes,
+    crew: Hire = Processes,
 ) -> None:
     """Run every job and call `done` once for each, in the order in which they finish.
 
