@@ -30,7 +30,7 @@ PROTOCOL = Protocol(embodiments=("so101",), families=("open_drawer", "close_draw
 def on_ray() -> Iterator[Hire]:
     """A Ray of two cores on this machine."""
     ray = pytest.importorskip("ray", reason=WITHOUT)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield partial(RayActors, address="local")
     ray.shutdown()
 

@@ -128,7 +128,7 @@ def test_what_cannot_be_recorded_is_told_after_all_before_it_are_safe(tmp_path: 
     assert len(Dataset(tmp_path).episodes) == 3
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", ["tabletop", pytest.param("metaworld", marks=pytest.mark.slow)])
 def test_a_killed_recording_goes_on_to_the_same_bytes(tmp_path: Path, suite: str) -> None:
     if suite == "metaworld":
         pytest.importorskip("metaworld", reason="needs the package metaworld: pip install 'premotor[metaworld]'")
