@@ -1,7 +1,13 @@
 """Both kinds of crew keep the same laws, and an evaluation is the same on a cluster as on this machine."""
 
+import contextlib
 import dataclasses
 import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -28,11 +34,50 @@ PROTOCOL = Protocol(embodiments=("so101",), families=("open_drawer", "close_draw
 
 @pytest.fixture(scope="module")
 def on_ray() -> Iterator[Hire]:
-    """A Ray of two cores on this machine."""
+    """A Ray cluster of one node with two cores, begun as people begin one.
+
+    A node waits 15 s for its own helpers, which is not enough where two busy cores have to start all of them.
+    """
     ray = pytest.importorskip("ray", reason=WITHOUT)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield partial(RayActors, address="local")
-    ray.shutdown()
+    told = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    before = {name: os.environ.get(name) for name in told}
+    os.environ |= told
+    names = "port", "dashboard-agent-grpc-port", "dashboard-agent-listen-port", "metrics-export-port"
+    ports = dict(zip((*names, "runtime-env-agent-port"), free_ports(5), strict=True))
+    words = ["--head", "--block", "--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats", "--no-monitor"]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", *words]
+    address = f"127.0.0.1:{ports['port']}"
+    node = subprocess.Popen([*command, *(f"--{name}={port}" for name, port in ports.items())])
+    try:
+        wait_for(node, address)
+        yield partial(RayActors, address=address)
+    finally:
+        ray.shutdown()
+        node.terminate()
+        node.wait()
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ |= {} if value is None else {name: value}
+
+
+def free_ports(many: int) -> list[int]:
+    """Ports that nobody listens at."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(many)]
+    found = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return found
+
+
+def wait_for(node: "subprocess.Popen[bytes]", address: str) -> None:
+    """Until the cluster answers."""
+    for _ in range(60):
+        assert node.poll() is None, f"ray start ended with exit code {node.returncode}"
+        with contextlib.suppress(EvaluationError):
+            assert RayActors.cores(address) == 2
+            return
+        time.sleep(1)
+    pytest.fail("the cluster does not answer")
 
 
 @pytest.fixture(params=["processes", "ray"])
