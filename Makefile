@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-lerobot test-extras train bench results format lock
+.PHONY: help demo test check check-lerobot check-metaworld test-extras train bench results format lock
 
 PYTHON ?= python3
 ARGS ?=
@@ -48,22 +48,26 @@ LEROBOT ?= .venv-lerobot/bin/python
 .venv-lerobot/bin/python:
 	@echo "premotor: installing LeRobot beside, in .venv-lerobot"
 	@$(PYTHON) -m venv .venv-lerobot
-	@.venv-lerobot/bin/pip install -q lerobot==0.6.1
+	@.venv-lerobot/bin/pip install -q 'lerobot[metaworld]==0.6.1' $$(grep ^mujoco== requirements.lock)
 
 check-lerobot: $(READY) $(LEROBOT) ## let LeRobot read our datasets and read LeRobot's here
 	@$(BIN)/python tests/data/check_with_lerobot.py $(LEROBOT)
 
-# peft and torchao bring transformers and its like, so they have an environment of their own, too.
-EXTRAS := tests/models/test_adapter.py tests/models/test_quantised.py tests/training/test_tune.py tests/cli/test_fine_tuning.py
+# peft, torchao and ray bring much, so they have an environment of their own, too.
+EXTRAS := tests/models/test_adapter.py tests/models/test_quantised.py tests/training/test_tune.py tests/cli/test_fine_tuning.py \
+	tests/evaluation/test_cluster.py tests/evaluation/test_metaworld.py tests/evaluation/test_recording.py
 .venv-extras/.ready: requirements.lock pyproject.toml
-	@echo "premotor: installing the extras lora and quant beside, in .venv-extras"
+	@echo "premotor: installing the extras beside, in .venv-extras"
 	@$(PYTHON) -m venv .venv-extras
 	@.venv-extras/bin/pip install -q -r requirements.lock
-	@.venv-extras/bin/pip install -q -e '.[lora,quant]'
+	@.venv-extras/bin/pip install -q -e '.[lora,quant,metaworld,ray]'
 	@touch $@
 
-test-extras: .venv-extras/.ready ## run the tests of fine-tuning and quantising with their libraries
+test-extras: .venv-extras/.ready ## run the tests of what comes with extras, with their libraries
 	@OMP_NUM_THREADS=1 .venv-extras/bin/python -m pytest -n 2 --dist worksteal $(EXTRAS) $(ARGS)
+
+check-metaworld: .venv-extras/.ready $(LEROBOT) ## compare Meta-World here with LeRobot's; ARGS="--policy FOLDER" compares a policy, too
+	@.venv-extras/bin/python tools/metaworld_lerobot.py --lerobot $(LEROBOT) $(ARGS)
 
 format: $(READY) ## rewrite the code in the house format, with safe lint fixes
 	@$(BIN)/ruff check --fix .

@@ -98,8 +98,12 @@ def test_ctrl_c_keeps_what_was_seen(tmp_path: Path) -> None:
 
 def test_a_stopped_recording_resumes_to_the_same_dataset(premotor: Run, tmp_path: Path) -> None:
     words = ["record", "--robot", "so101", "--families", "open_drawer", "pick_up", "--episodes", "4"]
-    first = tmp_path / "stopped" / "data/chunk-000/file-000.parquet"
-    code, said = interrupt([*words, "--out", "stopped"], tmp_path, first.exists)
+    info = tmp_path / "stopped" / "meta/info.json"
+
+    def one_is_safe() -> bool:
+        return info.exists() and json.loads(info.read_text())["total_episodes"] > 0
+
+    code, said = interrupt([*words, "--out", "stopped"], tmp_path, one_is_safe)
     assert code == 130
     assert "the same command goes on" in said
     assert 1 <= len(Dataset(tmp_path / "stopped").episodes) < 4

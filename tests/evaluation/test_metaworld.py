@@ -2,21 +2,29 @@
 
 import dataclasses
 import json
+import multiprocessing
+import os
+import signal
+import time
 from collections.abc import Hashable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from premotor.core.codec import build_codec
 from premotor.core.errors import EvaluationError, SpecMismatch
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import ActionChunk, FloatArray, Observation
 from premotor.evaluation import metaworld_lane
+from premotor.evaluation import pool as pool_module
 from premotor.evaluation.evaluate import evaluate
-from premotor.evaluation.lanes import Lanes
+from premotor.evaluation.lanes import Done, Lanes
 from premotor.evaluation.metaworld import METAWORLD, MetaWorldProtocol
 from premotor.evaluation.metaworld_lane import MetaWorldSetup, told_otherwise
 from premotor.evaluation.policies import Choice, Player, chosen
+from premotor.evaluation.pool import run_jobs
 from premotor.evaluation.protocol import Job
 from premotor.evaluation.report import read_summary
 from premotor.evaluation.results import EpisodeResult, read_journal
@@ -26,6 +34,7 @@ from premotor.sim.metaworld.robot import View, sawyer
 from premotor.sim.metaworld.tasks import TASKS
 
 WITHOUT = "needs the package metaworld: pip install 'premotor[metaworld]'"
+Results = dict[Job, EpisodeResult]
 SMALL = MetaWorldProtocol(
     families=("drawer-open-v3", "push-v3"), episodes=2, max_steps=150, view=View(size=32), replan_every=10
 )
@@ -195,3 +204,51 @@ def test_a_deaf_policy_hears_another_sentence_and_one_for_another_state_is_refus
     playing(monkeypatch, rows, sawyer(protocol.view, "privileged"), deaf=False)
     with pytest.raises(SpecMismatch, match=r"8 entries .*object\.x"):
         MetaWorldSetup(choice=BUNDLE, protocol=protocol).player("sawyer")
+
+
+@pytest.mark.parametrize(("how", "told"), [(signal.SIGKILL, "died with exit code -9"), (signal.SIGSTOP, "nothing was")])
+def test_a_worker_that_dies_or_hangs_is_replaced_and_what_it_held_is_counted(
+    monkeypatch: pytest.MonkeyPatch, how: signal.Signals, told: str
+) -> None:
+    pytest.importorskip("metaworld", reason=WITHOUT)
+    protocol = dataclasses.replace(SMALL, families=("reach-v3",), episodes=10, max_steps=60)
+    setup, found, ahead = MetaWorldSetup(choice=chosen("expert", ("sawyer",)), protocol=protocol), list[Done](), [0.0]
+    # Whoever is stopped is silent for as long as it takes, and the test does not wait that long.
+    monkeypatch.setattr(pool_module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead[0]))
+
+    def done(one: Done) -> None:
+        found.append(one)
+        if len(found) == 1:
+            (child,) = multiprocessing.active_children()
+            assert child.pid is not None
+            os.kill(child.pid, how)
+            ahead[0] += 1000.0 if how == signal.SIGSTOP else 0.0
+
+    run_jobs(protocol.jobs(), setup, workers=1, done=done)
+    assert sorted(one.result.job for one in found) == sorted(protocol.jobs())
+    errors = [one.result.error for one in found if one.result.error is not None]
+    assert 0 < len(errors) <= 8
+    assert all(told in error for error in errors)
+    # What was not lost is what it always is.
+    good = next(one.result for one in reversed(found) if one.result.error is None)
+    assert dataclasses.replace(good, wall_s=0.0) == dataclasses.replace(run(setup, good.job), wall_s=0.0)
+
+
+def test_a_policy_that_sees_does_the_same_whatever_the_number_of_workers(tmp_path: Path) -> None:
+    pytest.importorskip("metaworld", reason=WITHOUT)
+    from premotor.models import bundle
+    from premotor.models.systems import config_for
+
+    protocol = dataclasses.replace(SMALL, episodes=3, max_steps=24, replan_every=8)
+    spec, rng = sawyer(protocol.view), np.random.default_rng(0)
+    config = config_for("octo", [spec], "toy")
+    numbers = rng.normal(0, 0.01, (50, 4, len(spec.action.dims))), rng.normal(0, 1, (50, len(spec.state)))
+    bundle.save(tmp_path / "b", config.build(), config, {"sawyer": build_codec(spec, *numbers)}, bundle.DEFAULT, {})
+    setup, kept = MetaWorldSetup(choice=chosen(str(tmp_path / "b"), ("sawyer",)), protocol=protocol), list[Results]()
+    for workers in (1, 4):
+        found: list[Done] = []
+        run_jobs(protocol.jobs(), setup, workers=workers, done=found.append)
+        kept.append({one.result.job: dataclasses.replace(one.result, wall_s=0.0) for one in found})
+    assert kept[0] == kept[1]
+    assert len({result.actions for result in kept[0].values()}) == 6, "episodes are not all the same"
+    assert all(result.error is None for result in kept[0].values())

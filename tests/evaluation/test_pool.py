@@ -1,22 +1,20 @@
 """No episode is lost: workers that die, hang or raise, and what each of these costs."""
 
-import contextlib
 import multiprocessing
-import multiprocessing.connection
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 
 import pytest
 
 from premotor.core.errors import EvaluationError
 from premotor.evaluation import lanes as lanes_module
-from premotor.evaluation import pool as pool_module
+from premotor.evaluation.crew import Crew, Gone, Make, Processes, default_workers
 from premotor.evaluation.lanes import Done, Failure, Lanes, LaneSetup, row_of
 from premotor.evaluation.policies import chosen
-from premotor.evaluation.pool import Crash, Want, default_workers, run_jobs
+from premotor.evaluation.pool import Crash, Lanesman, Turn, run_jobs
 from premotor.evaluation.protocol import Job, Protocol
 from premotor.evaluation.results import EpisodeResult
 from premotor.sim.tabletop.episode import Episode
@@ -24,135 +22,141 @@ from premotor.sim.tabletop.sample import sample
 
 PROTOCOL = Protocol(embodiments=("panda",), families=("pick_up",), splits=("layout",), episodes=24)
 HOLD = LaneSetup(choice=chosen("hold", ()), replan_every=8)
-Pipe = multiprocessing.connection.Connection
-Script = Callable[[Pipe], None]
+ALL = tuple(range(8))
+Script = Callable[[Sequence[Job]], "Turn | Gone | None"]
+"""What a worker answers to a list of jobs; None when it hangs."""
 
 
-class FakeProcess:
-    """A worker that is a thread with a script."""
+class Scripted:
+    """A crew whose workers, in the order in which they start, follow scripts."""
 
-    exitcode = 7
+    def __init__(self, scripts: Sequence[Script]) -> None:
+        self._waiting, self._crew = list(scripts), dict[int, Script]()
+        self._answers: list[tuple[Hashable, object]] = []
 
-    def kill(self) -> None:
-        """Its pipe is closed by its own script."""
+    def __call__(self, make: Make) -> Crew:
+        return self
 
-    def join(self) -> None:
-        """It is gone."""
+    def start(self) -> Hashable:
+        name = len(self._waiting)
+        self._crew[name] = self._waiting.pop(0)
+        return name
 
+    def ask(self, name: Hashable, question: object) -> None:
+        assert isinstance(name, int)
+        assert isinstance(question, list)
+        answer = self._crew[name](question)
+        self._answers += [] if answer is None else [(name, answer)]
 
-@pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[Script]], None]:
-    """Replace the workers, in the order in which they start, by scripts."""
+    def hear(self, timeout_s: float) -> list[tuple[Hashable, object]]:
+        if not self._answers:
+            time.sleep(0.05)
+        answers, self._answers = self._answers, []
+        return answers
 
-    def install(scripts: Sequence[Script]) -> None:
-        waiting = list(scripts)
+    def end(self, name: Hashable) -> None:
+        assert isinstance(name, int)
+        del self._crew[name]
 
-        def start(self: pool_module._Pool) -> None:
-            ours, theirs = multiprocessing.Pipe()
-            script = waiting.pop(0)
-
-            def live() -> None:
-                # The run is over before a worker has heard that there is nothing left.
-                with theirs, contextlib.suppress(EOFError, OSError):
-                    script(theirs)
-
-            threading.Thread(target=live, daemon=True).start()
-            self._crew[ours] = pool_module._Worker(
-                process=FakeProcess(),  # type: ignore[arg-type]
-                pipe=ours,
-                heard=time.monotonic(),
-            )
-
-        monkeypatch.setattr(pool_module._Pool, "_start", start)
-
-    return install
+    def close(self) -> None:
+        self._crew.clear()
 
 
 def finished(job: Job) -> Done:
     return Done(result=EpisodeResult(job=job, success=True))
 
 
-def all_done(pipe: Pipe) -> None:
+def all_done(jobs: Sequence[Job]) -> Turn:
     """A worker that does its work."""
-    while True:
-        pipe.send(Want(tuple(range(8))))
-        jobs = pipe.recv()
-        for job in jobs:
-            pipe.send(finished(job))
-        if not jobs:
-            return
+    return Turn(done=tuple(finished(job) for job in jobs), free=ALL)
 
 
-def test_a_crash_costs_the_episode_that_caused_it_and_no_other(
-    scripted: Callable[[Sequence[Script]], None],
-) -> None:
+def test_a_crash_costs_the_episode_that_caused_it_and_no_other() -> None:
     guilty: list[Job] = []
 
-    def crashing(pipe: Pipe) -> None:
-        pipe.send(Want(tuple(range(8))))
-        first, second, *_ = pipe.recv()
-        guilty.append(second)
-        pipe.send(finished(first))
-        pipe.send(Crash(second, "ZeroDivisionError: oh"))
+    def crashing(jobs: Sequence[Job]) -> Turn:
+        if not jobs:
+            return Turn(free=ALL)
+        guilty.append(jobs[1])
+        return Turn(done=(finished(jobs[0]),), crash=Crash(jobs[1], "ZeroDivisionError: oh"))
 
-    scripted([crashing, all_done])
     found: list[Done] = []
-    run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=found.append)
+    run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=found.append, crew=Scripted([crashing, all_done]))
     assert sorted(d.result.job for d in found) == sorted(PROTOCOL.jobs())
     assert [(d.result.job, d.result.error) for d in found if d.result.error] == [(guilty[0], "ZeroDivisionError: oh")]
 
 
-def test_a_worker_that_dies_silently_costs_what_it_held(scripted: Callable[[Sequence[Script]], None]) -> None:
+def test_a_worker_that_dies_silently_costs_what_it_held() -> None:
     held: list[Job] = []
 
-    def dying(pipe: Pipe) -> None:
-        pipe.send(Want((0, 3)))
-        held.extend(pipe.recv())
+    def dying(jobs: Sequence[Job]) -> Turn | Gone:
+        held.extend(jobs)
+        return Gone("its worker died with exit code 7") if jobs else Turn(free=(0, 3))
 
-    scripted([dying, all_done])
     found: list[Done] = []
-    run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=found.append)
+    run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=found.append, crew=Scripted([dying, all_done]))
     assert sorted(d.result.job for d in found) == sorted(PROTOCOL.jobs())
     assert {d.result.job for d in found if d.result.error} == set(held)
     assert len(held) == 2
     assert all("died with exit code 7" in d.result.error for d in found if d.result.error)
 
 
-def test_workers_that_cannot_start_end_the_run(scripted: Callable[[Sequence[Script]], None]) -> None:
-    scripted([lambda pipe: pipe.send(Crash(None, "ImportError: no GL"))])
+def test_workers_that_cannot_start_end_the_run() -> None:
+    crew = Scripted([lambda jobs: Gone("ImportError: no GL")])
     with pytest.raises(EvaluationError, match="could not start: ImportError: no GL"):
-        run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=lambda done: None)
+        run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=lambda done: None, crew=crew)
 
 
-def test_jobs_go_to_their_own_rows(scripted: Callable[[Sequence[Script]], None]) -> None:
+def test_jobs_go_to_their_own_rows() -> None:
     given: dict[int, list[Job]] = {}
+    rows = iter((*ALL, *ALL) * 4)
+    free: list[int] = []
 
-    def careful(pipe: Pipe) -> None:
-        for row in (*range(8), *range(8)) * 4:
-            pipe.send(Want((row,)))
-            for job in pipe.recv():
-                given.setdefault(row, []).append(job)
-                pipe.send(finished(job))
+    def careful(jobs: Sequence[Job]) -> Turn:
+        for job in jobs:
+            given.setdefault(free[-1], []).append(job)
+        free.append(next(rows))
+        return Turn(done=tuple(finished(job) for job in jobs), free=(free[-1],))
 
-    scripted([careful])
-    run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=lambda done: None)
+    # A worker that has nothing to do ends, and the next goes on.
+    run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=lambda done: None, crew=Scripted([careful] * 64))
     assert all(row_of(job, 8) == row for row, jobs in given.items() for job in jobs)
     assert sorted(len(jobs) for jobs in given.values()) == [3] * 8, "24 episodes of a cell use 8 rows alike"
 
 
-def test_a_hung_worker_costs_what_it_held(scripted: Callable[[Sequence[Script]], None]) -> None:
-    def hanging(pipe: Pipe) -> None:
-        pipe.send(Want((1, 2, 5)))
-        pipe.recv()
-        pipe.recv()  # never comes
+def test_a_hung_worker_costs_what_it_held() -> None:
+    def hanging(jobs: Sequence[Job]) -> Turn | None:
+        return None if jobs else Turn(free=(1, 2, 5))
 
-    scripted([hanging, all_done])
     found: list[Done] = []
-    run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=found.append, hang_s=0.2)
+    run_jobs(PROTOCOL.jobs(), HOLD, workers=1, done=found.append, hang_s=0.2, crew=Scripted([hanging, all_done]))
     assert sorted(d.result.job for d in found) == sorted(PROTOCOL.jobs())
     errors = [d.result.error for d in found if d.result.error]
     assert len(errors) == 3
     assert all("nothing was heard" in error for error in errors)
+
+
+def test_a_worker_plays_until_a_row_is_free() -> None:
+    worker = Lanesman(HOLD)
+    assert worker.ask([]) == Turn(free=ALL)
+    jobs = {row_of(job, 8): job for job in PROTOCOL.jobs()}
+    turn = worker.ask(list(jobs.values())[:3])
+    assert turn.done == ()
+    assert len(turn.free) == 5, "rows are free, so it comes back after one round"
+    found: list[Done] = []
+    while len(found) < 3:
+        found += worker.ask([]).done
+    assert {one.result.job for one in found} == set(list(jobs.values())[:3])
+    worker.close()
+
+
+def test_an_error_where_a_worker_is_built_is_told() -> None:
+    crew = Processes(partial(divmod, 1, 0))
+    name = crew.start()
+    heard = crew.hear(60)
+    crew.close()
+    assert [(who, type(what)) for who, what in heard] == [(name, Gone)]
+    assert "ZeroDivisionError" in str(heard[0][1])
 
 
 def test_a_killed_process_is_replaced() -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from premotor.core.errors import EvaluationError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from premotor.evaluation.crew import Hire
     from premotor.evaluation.evaluate import Evaluation, Progress
     from premotor.evaluation.profile import Course
     from premotor.evaluation.statistics import Interval
@@ -59,6 +61,9 @@ class Eval:
     """Control steps between two plans of the policy."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Processes; one a core when left out."""
+    ray: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS", help_behavior_hint="")] = None
+    """Run on the Ray cluster there, such as 10.0.0.1:6379, with a worker on each of its cores (pip install
+    'premotor[ray]'); every node needs the same premotor, and the bundle at the same path."""
     films: Annotated[int, tyro.conf.arg(metavar="N")] = 12
     """Failures to film, at most; a third as many successes."""
     name: Annotated[str, tyro.conf.arg(metavar="NAME")] = "eval"
@@ -128,13 +133,15 @@ class Eval:
 
         if self.against is None or not self.until_clear:
             raise EvaluationError("--until-clear needs --against POLICY, and --margin needs --until-clear")
+        workers, crew = self._crew()
         with self._told() as told:
             raced = race(
                 self.policy,
                 self.against,
                 protocol,
                 self.out,
-                workers=self.workers,
+                workers=workers,
+                crew=crew,
                 margin=self.margin,
                 name=self.name,
                 command=" ".join(["premotor", *sys.argv[1:]]),
@@ -148,18 +155,33 @@ class Eval:
     def _run(self, policy: str, protocol: "AnyProtocol", baselines: Iterable[str], name: str) -> "Evaluation":
         from premotor.evaluation.evaluate import evaluate
 
+        workers, crew = self._crew()
         with self._told() as told:
             return evaluate(
                 policy,
                 protocol,
                 self.out,
-                workers=self.workers,
+                workers=workers,
+                crew=crew,
                 baselines=tuple(baselines),
                 films=(self.films, -(-self.films // 3)),
                 name=name,
                 command=" ".join(["premotor", *sys.argv[1:]]),
                 progress=told,
             )
+
+    def _crew(self) -> "tuple[int | None, Hire]":
+        """How many workers, and where they live."""
+        from premotor.evaluation.crew import Processes
+
+        if self.ray is None:
+            return self.workers, Processes
+        from premotor.evaluation.cluster import RayActors
+
+        cores = RayActors.cores(self.ray)
+        if self.workers is not None and self.workers > cores:
+            raise EvaluationError(f"--workers {self.workers} are more than the cluster's {cores} cores; give fewer")
+        return self.workers or cores, partial(RayActors, address=self.ray)
 
     @contextmanager
     def _told(self) -> "Iterator[Callable[[Progress], None]]":

@@ -25,9 +25,9 @@ from premotor.core.errors import DatasetError, SpecMismatch
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import Image
 from premotor.data import format as layout
-from premotor.data.format import Feature
-from premotor.data.statistics import STATISTICS, ImageStatistics, Statistics, merge, of_column, to_json
-from premotor.data.video import VideoEncoder, video_info
+from premotor.data.draft import Draft, DraftWriter
+from premotor.data.statistics import STATISTICS, Statistics, merge, of_column, to_json
+from premotor.data.video import video_info
 
 __all__ = ["DatasetWriter"]
 
@@ -65,7 +65,6 @@ class DatasetWriter:
         self.fps = int(rate)
         self.features = layout.features_for(spec, extra_features or {}, video_info(self.fps))
         self._columns = [feature for feature in self.features.values() if not feature.is_camera]
-        self._given = [column for column in self._columns if column.name not in layout.BOOKKEEPING]
         self._cameras = {feature.camera: feature for feature in self.features.values() if feature.is_camera}
         self._tasks: list[str] = []
         self._episodes = 0
@@ -80,7 +79,7 @@ class DatasetWriter:
         except BaseException:
             os.close(self._lock)
             raise
-        self._begin()
+        self._draft = DraftWriter(self._partial, self.features.values(), self.fps)
 
     @property
     def episodes(self) -> int:
@@ -90,7 +89,12 @@ class DatasetWriter:
     @property
     def pending(self) -> int:
         """Frames of the episode being recorded."""
-        return len(self._pending_tasks)
+        return len(self._draft)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for drafts made elsewhere (draft.py); it goes when the writer does."""
+        return self._partial
 
     def add_frame(
         self, images: Mapping[str, Image], state: ArrayLike, action: ArrayLike, task: str, **extra: ArrayLike
@@ -100,20 +104,7 @@ class DatasetWriter:
         Raises SpecMismatch for wrong names, shapes or types and for numbers that are not finite; nothing is added then.
         """
         self._usable()
-        self._check_images(images)
-        values = {layout.STATE: state, layout.ACTION: action, **extra}
-        wanted = {column.name for column in self._given}
-        if set(values) != wanted:
-            raise SpecMismatch(f"frame has {sorted(values)}; this dataset has {sorted(wanted)}")
-        row = {column.name: _checked(column, values[column.name]) for column in self._given}
-        if not task.strip():
-            raise SpecMismatch(f"task {task!r}: every frame needs an instruction in words")
-        for name, feature in self._cameras.items():
-            self._encoder(name, feature).add(images[name])
-            self._image_statistics[name].add(images[name])
-        for name, value in row.items():
-            self._pending[name].append(value)
-        self._pending_tasks.append(task)
+        self._draft.add_frame(images, state, action, task, **extra)
 
     def save_episode(self) -> int:
         """Put the episode on disk and return its index; from then on no crash can lose it.
@@ -123,21 +114,32 @@ class DatasetWriter:
         self._usable()
         if not self.pending:
             raise DatasetError(f"{self.root}: the episode has no frames; call add_frame before save_episode")
+        self._closed = True  # what fails now leaves the draft unfinished
+        draft = self._draft.finish()
+        self._closed = False
+        return self.add_episode(draft)
+
+    def add_episode(self, draft: Draft) -> int:
+        """Take over an episode that was recorded elsewhere, as save_episode would; its videos are moved.
+
+        Raises DatasetError when it is empty, SpecMismatch when it is of another robot.
+        """
+        self._usable()
+        self._fits(draft)
         # Until the last rename has happened, this object and the folder may tell different stories.
         self._closed = True
-        tasks = list(dict.fromkeys([*self._tasks, *self._pending_tasks]))
-        columns = self._episode_columns(tasks)
-        statistics = {name: of_column(values.reshape(self.pending, -1)) for name, values in columns.items()}
+        tasks = list(dict.fromkeys([*self._tasks, *draft.tasks]))
+        columns = self._episode_columns(draft, tasks)
+        statistics = {name: of_column(values.reshape(len(draft), -1)) for name, values in columns.items()}
         for name, feature in self._cameras.items():
-            statistics[feature.name] = self._image_statistics[name].statistics()
+            statistics[feature.name] = draft.statistics[name]
         totals = {name: merge(self._statistics.get(name), entry) for name, entry in statistics.items()}
-        row = self._row(statistics)
+        row = self._row(draft, statistics)
         rows, rows_file = [*self._rows, row], self._rows_file
         place = divmod(self._episodes, layout.FILES_PER_CHUNK)
 
         for name, feature in self._cameras.items():
-            self._encoders[name].close()
-            layout.replace_file(self._partial / f"{name}.mp4", self.root / layout.video_file(feature.name, *place))
+            layout.replace_file(draft.videos[name], self.root / layout.video_file(feature.name, *place))
         if len(tasks) > len(self._tasks):
             self._publish(layout.tasks_table(tasks), layout.TASKS)
         self._publish(
@@ -146,22 +148,20 @@ class DatasetWriter:
         )
         self._publish(self._data_table(columns), layout.data_file(*place))
         self._publish_json(to_json(totals), layout.STATS)
-        self._publish_json(self._info(self._episodes + 1, self._frames + self.pending, len(tasks)), layout.INFO)
+        self._publish_json(self._info(self._episodes + 1, self._frames + len(draft), len(tasks)), layout.INFO)
 
         self._tasks, self._statistics = tasks, totals
         self._episodes += 1
-        self._frames += self.pending
+        self._frames += len(draft)
         full = len(rows) >= _ROWS_PER_FILE
         self._rows, self._rows_file = ([], rows_file + 1) if full else (rows, rows_file)
         self._closed = False
-        self._begin()
         return self._episodes - 1
 
     def discard_episode(self) -> None:
         """Forget the frames added since the last save."""
         self._usable()
-        self._drop()
-        self._begin()
+        self._draft.drop()
 
     def finalize(self) -> None:
         """Close the dataset; calling it again does nothing. Raises DatasetError while frames wait to be saved."""
@@ -206,7 +206,8 @@ class DatasetWriter:
     def _open(self, resume: bool) -> None:
         self._partial = self.root / _PARTIAL
         shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir()
+        # A worker of a recording that was killed may still put its last file there.
+        self._partial.mkdir(exist_ok=True)
         if resume and (self.root / layout.INFO).exists():
             self._load()
             return
@@ -276,39 +277,26 @@ class DatasetWriter:
 
     # Recording
 
-    def _begin(self) -> None:
-        self._pending: dict[str, list[NDArray[Any]]] = {column.name: [] for column in self._given}
-        self._pending_tasks: list[str] = []
-        self._encoders: dict[str, VideoEncoder] = {}
-        self._image_statistics = {name: ImageStatistics() for name in self._cameras}
-
     def _usable(self) -> None:
         if self._closed:
             raise DatasetError(f"{self.root}: this writer is closed or failed; open the dataset with resume=True")
 
-    def _check_images(self, images: Mapping[str, Image]) -> None:
-        if set(images) != set(self._cameras):
-            raise SpecMismatch(f"frame has cameras {sorted(images)}; this dataset has {sorted(self._cameras)}")
-        for name, feature in self._cameras.items():
-            image = images[name]
-            if image.dtype != np.uint8 or image.shape != feature.shape:
-                raise SpecMismatch(f"camera {name!r} gives {image.dtype} {image.shape}, wanted uint8 {feature.shape}")
-
-    def _encoder(self, name: str, feature: Feature) -> VideoEncoder:
-        if name not in self._encoders:
-            height, width, _ = feature.shape
-            path = self._partial / f"{name}.mp4"
-            self._encoders[name] = VideoEncoder(path, height=height, width=width, fps=self.fps)
-        return self._encoders[name]
-
-    def _drop(self) -> None:
-        for name, encoder in self._encoders.items():
-            encoder.abort()
-            (self._partial / f"{name}.mp4").unlink(missing_ok=True)
+    def _fits(self, draft: Draft) -> None:
+        """Raise unless the draft has frames, and the columns and cameras of this dataset."""
+        if not len(draft):
+            raise DatasetError(f"{self.root}: the draft has no frames; add some before it is finished")
+        shapes = {column.name: (len(draft), *column.shape) for column in self._columns}
+        wanted = {name: shape for name, shape in shapes.items() if name not in layout.BOOKKEEPING}
+        found = {name: values.shape for name, values in draft.columns.items()}
+        if found != wanted or set(draft.videos) != set(self._cameras):
+            raise SpecMismatch(
+                f"{self.root}: the draft has {found} and cameras {sorted(draft.videos)}; "
+                f"this dataset has {wanted} and {sorted(self._cameras)}"
+            )
 
     def _close(self) -> None:
         if not self._closed:
-            self._drop()
+            self._draft.drop()
         self._closed = True
         shutil.rmtree(self._partial, ignore_errors=True)
         os.close(self._lock)
@@ -316,17 +304,17 @@ class DatasetWriter:
 
     # Tables
 
-    def _episode_columns(self, tasks: list[str]) -> dict[str, NDArray[Any]]:
+    def _episode_columns(self, draft: Draft, tasks: list[str]) -> dict[str, NDArray[Any]]:
         """All columns of the episode: (T,) or (T, D)."""
-        steps = np.arange(self.pending)
+        steps = np.arange(len(draft))
         number = {task: index for index, task in enumerate(tasks)}
         return {
-            **{name: np.stack(values) for name, values in self._pending.items()},
+            **draft.columns,
             "timestamp": (steps / self.fps).astype(np.float32),
             "frame_index": steps,
-            "episode_index": np.full(self.pending, self._episodes),
+            "episode_index": np.full(len(draft), self._episodes),
             "index": steps + self._frames,
-            "task_index": np.array([number[task] for task in self._pending_tasks]),
+            "task_index": np.array([number[task] for task in draft.tasks]),
         }
 
     def _data_table(self, columns: Mapping[str, NDArray[Any]]) -> Any:
@@ -339,16 +327,16 @@ class DatasetWriter:
             )
         return pa.table(arrays)
 
-    def _row(self, statistics: Mapping[str, Statistics]) -> dict[str, Any]:
+    def _row(self, draft: Draft, statistics: Mapping[str, Statistics]) -> dict[str, Any]:
         chunk, file = divmod(self._episodes, layout.FILES_PER_CHUNK)
         row: dict[str, Any] = {
             "episode_index": self._episodes,
-            "tasks": list(dict.fromkeys(self._pending_tasks)),
-            "length": self.pending,
+            "tasks": list(dict.fromkeys(draft.tasks)),
+            "length": len(draft),
             "data/chunk_index": chunk,
             "data/file_index": file,
             "dataset_from_index": self._frames,
-            "dataset_to_index": self._frames + self.pending,
+            "dataset_to_index": self._frames + len(draft),
             "meta/episodes/chunk_index": 0,
             "meta/episodes/file_index": self._rows_file,
         }
@@ -356,7 +344,7 @@ class DatasetWriter:
             row[f"videos/{feature.name}/chunk_index"] = chunk
             row[f"videos/{feature.name}/file_index"] = file
             row[f"videos/{feature.name}/from_timestamp"] = 0.0
-            row[f"videos/{feature.name}/to_timestamp"] = self.pending / self.fps
+            row[f"videos/{feature.name}/to_timestamp"] = len(draft) / self.fps
         for name, entry in statistics.items():
             row.update({f"stats/{name}/{statistic}": entry[statistic].tolist() for statistic in STATISTICS})
         return row
@@ -390,20 +378,6 @@ class DatasetWriter:
         temporary = self._partial / "text.json"
         temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
         layout.replace_file(temporary, self.root / name)
-
-
-def _checked(column: Feature, value: ArrayLike) -> NDArray[Any]:
-    """One frame's value of a column in its stored type. Raises SpecMismatch."""
-    array = np.asarray(value)
-    if array.shape != column.shape and not (column.shape == (1,) and array.shape == ()):
-        raise SpecMismatch(f"{column.name!r} has shape {array.shape}, wanted {column.shape}")
-    kind = np.dtype(column.dtype)
-    if not np.can_cast(array.dtype, kind, "same_kind") or array.dtype.kind not in "biuf":
-        raise SpecMismatch(f"{column.name!r} is {array.dtype}, wanted {column.dtype}")
-    stored = array.astype(kind).reshape(column.shape)
-    if stored.dtype.kind == "f" and not np.all(np.isfinite(stored)):
-        raise SpecMismatch(f"{column.name!r} is {stored.tolist()}: only finite numbers are recorded")
-    return stored
 
 
 def _row_statistics(row: Mapping[str, Any], feature: str) -> Statistics:

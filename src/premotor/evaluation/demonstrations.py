@@ -1,16 +1,17 @@
-"""Demonstrations of scripted experts, episode after episode, into a dataset.
+"""Demonstrations of scripted experts.
 
-What an episode of the dataset is follows from its number, so that a recording can be stopped and gone on with. Only
-episodes in which the task was achieved are kept.
+What an episode of a dataset is follows from its number, so that a recording can be shared out, stopped and gone on
+with. Only episodes in which the task was achieved are kept.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 from premotor.control.loop import EpisodeRunner, Step, run_episode
 from premotor.core.errors import PremotorError, WorldError
 from premotor.core.spec import EmbodimentSpec
-from premotor.data import DatasetWriter
+from premotor.data import DraftWriter
 from premotor.evaluation.policies import ExpertPolicy
 from premotor.robots.embodiment import embodiment
 from premotor.safety.guard import Guard
@@ -21,7 +22,7 @@ from premotor.sim.tabletop.episode import FAMILIES, Episode, Family, Split
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.world import TabletopWorld
 
-__all__ = ["STRIDE", "MetaWorldRecorder", "Recorder", "TabletopRecorder"]
+__all__ = ["STRIDE", "Demonstrators", "MetaWorldRecorder", "Recorder", "TabletopRecorder"]
 
 STRIDE = 1_000_000
 """Seeds between two tries, so that no other episode ever gets the same scene."""
@@ -35,11 +36,41 @@ class Recorder(Protocol):
     def spec(self) -> EmbodimentSpec:
         """The arm and what is recorded of it."""
 
-    def record(self, writer: DatasetWriter) -> None:
-        """Add the next episode. Raises PremotorError when the expert achieves it in none of many scenes."""
+    def record(self, number: int, draft: DraftWriter) -> None:
+        """Put the frames of the episode of that number into an empty draft.
+
+        Raises PremotorError when the expert achieves it in none of many scenes.
+        """
 
     def close(self) -> None:
         """Free what the world holds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demonstrators:
+    """Which demonstrations, as data: suite "tabletop" or "metaworld".
+
+    robot and split are the tabletop's. families: of tasks, or tasks; all when empty. size: pixels a side of
+    Meta-World's pictures. seed: of the first scene.
+    """
+
+    suite: str = "tabletop"
+    robot: str = "panda"
+    families: tuple[str, ...] = ()
+    split: str = "train"
+    size: int = 128
+    seed: int = 0
+
+    @property
+    def tasks(self) -> int:
+        """How many families or tasks take turns."""
+        return len(self.families or (TASKS if self.suite == "metaworld" else FAMILIES))
+
+    def recorder(self) -> "Recorder":
+        """Somebody who demonstrates them. Raises PremotorError for what does not exist."""
+        if self.suite == "metaworld":
+            return MetaWorldRecorder(self.families, seed=self.seed, size=self.size)
+        return TabletopRecorder(self.robot, self.families, split=self.split, seed=self.seed)
 
 
 class TabletopRecorder:
@@ -57,10 +88,10 @@ class TabletopRecorder:
         """The arm and what is recorded of it."""
         return self._world.spec
 
-    def record(self, writer: DatasetWriter) -> None:
-        """Add the next episode."""
+    def record(self, number: int, draft: DraftWriter) -> None:
+        """Put the frames of that episode into a draft."""
         for attempt in range(_TRIES):
-            episode = self._draw(writer.episodes, attempt)
+            episode = self._draw(number, attempt)
             self._world.reset(episode)
             steps: list[Step] = []
             runner = EpisodeRunner(
@@ -79,10 +110,9 @@ class TabletopRecorder:
                 for step in steps:
                     if step.observation is not None and step.action is not None:
                         seen = step.observation
-                        writer.add_frame(seen.images, seen.state, step.action, seen.instruction)
-                writer.save_episode()
+                        draft.add_frame(seen.images, seen.state, step.action, seen.instruction)
                 return
-        raise _never(episode.family, writer)
+        raise _never(episode.family, number)
 
     def close(self) -> None:
         """Free what the world holds."""
@@ -110,29 +140,28 @@ class MetaWorldRecorder:
         """The arm and what is recorded of it."""
         return self._world.spec
 
-    def record(self, writer: DatasetWriter) -> None:
-        """Add the next episode."""
-        world, number = self._world, writer.episodes
+    def record(self, number: int, draft: DraftWriter) -> None:
+        """Put the frames of that episode into a draft."""
+        world = self._world
         name = self._tasks[number % len(self._tasks)]
         for attempt in range(_TRIES):
             world.reset(name, self._seed + number // len(self._tasks) + attempt * STRIDE)
             while not world.success and world.steps < LIMIT:
                 seen, action = world.observe(), world.expert_action()
-                writer.add_frame(seen.images, seen.state, action, seen.instruction)
+                draft.add_frame(seen.images, seen.state, action, seen.instruction)
                 world.step(action)
             if world.success:
-                writer.save_episode()
                 return
-            writer.discard_episode()
-        raise _never(name, writer)
+            draft.drop()
+        raise _never(name, number)
 
     def close(self) -> None:
         """Free what the world holds."""
         self._world.close()
 
 
-def _never(task_name: str, writer: DatasetWriter) -> PremotorError:
+def _never(task_name: str, number: int) -> PremotorError:
     return WorldError(
-        f"the expert achieved {task_name!r} in none of {_TRIES} scenes; {writer.episodes} episodes are kept. "
-        "Leave it out, or use another --seed."
+        f"the expert achieved {task_name!r} in none of {_TRIES} scenes (episode {number}); what was recorded before is "
+        "kept. Leave the task out, or use another --seed."
     )

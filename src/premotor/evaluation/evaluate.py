@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from premotor.core.errors import EvaluationError
+from premotor.evaluation.crew import Hire, Processes, default_workers
 from premotor.evaluation.lanes import Done, LaneSetup, Setup
 from premotor.evaluation.machine import machine, revision
 from premotor.evaluation.metaworld import MetaWorldProtocol
@@ -13,7 +14,7 @@ from premotor.evaluation.metaworld_lane import MetaWorldSetup
 from premotor.evaluation.page import write_page
 from premotor.evaluation.plus import PlusProtocol
 from premotor.evaluation.policies import Choice, chosen
-from premotor.evaluation.pool import default_workers, run_jobs
+from premotor.evaluation.pool import run_jobs
 from premotor.evaluation.protocol import Job
 from premotor.evaluation.report import Filmed, Report, write_json
 from premotor.evaluation.results import EpisodeResult, Journal, Session
@@ -61,11 +62,12 @@ def evaluate(
     name: str = "eval",
     command: str = "premotor eval",
     progress: Callable[[Progress], None] | None = None,
+    crew: Hire = Processes,
 ) -> Evaluation:
     """Run what is missing of `protocol`, then write <out>/<name>.json, one beside it a baseline, and <out>/<name>.html.
 
     policy: a bundle's path, "bundle", "expert", "hold", "blind:<path>" or "deaf:<path>".
-    workers: processes, default one for each core. baselines: of BASELINES, run on `baseline_splits` only.
+    workers: default one for each core. crew: where they live. baselines: of BASELINES, run on `baseline_splits` only.
     films: at most so many failures and successes to show on the page. command: quoted in the report.
     Every finished episode is kept under <out>/episodes, so that the same call goes on after an interruption.
     Raises EvaluationError, BundleError before anything runs; KeyboardInterrupt after the workers were ended.
@@ -78,14 +80,14 @@ def evaluate(
     if many < 1:
         raise EvaluationError(f"{many} workers cannot run anything; use at least 1, or leave it out for one a core")
     tell = progress or _silent
-    summary, results = play(subject, protocol, out, many, tell)
-    found = tuple(play(other, smaller, out, many, tell)[0] for other in others)
+    summary, results = play(subject, protocol, out, many, tell, crew=crew)
+    found = tuple(play(other, smaller, out, many, tell, crew=crew)[0] for other in others)
     part = summary.only(smaller.splits)
     report = Report(
         summary=summary,
         baselines=found,
         comparisons={other.label: compare(part, other) for other in found},
-        films=_film(subject, protocol, _worth_a_film(results, *films), many, tell),
+        films=_film(subject, protocol, _worth_a_film(results, *films), many, tell, crew),
         errors=tuple(result for result in results if result.error is not None),
         command=command,
     )
@@ -102,10 +104,11 @@ def play(
     workers: int,
     tell: Callable[[Progress], None],
     jobs: Sequence[Job] | None = None,
+    crew: Hire = Processes,
 ) -> tuple[Summary, list[EpisodeResult]]:
     """Run the episodes that the journal under `out` does not hold yet, and add up all that it then holds.
 
-    jobs: those of the protocol's episodes to run now; all when None.
+    jobs: those of the protocol's episodes to run now; all when None. crew: where workers live.
     """
     session = Session(
         protocol_hash=protocol.hash,
@@ -141,7 +144,7 @@ def play(
 
         count(None)
         setup = _setup(choice, protocol, film=False)
-        run_jobs([job for job in wanted if job not in results], setup, workers=workers, done=keep)
+        run_jobs([job for job in wanted if job not in results], setup, workers=workers, done=keep, crew=crew)
         revisions = [old.revision for old in journal.sessions] + [session.revision]
     summary = summarise(
         results.values(),
@@ -157,7 +160,12 @@ def play(
 
 
 def _film(
-    choice: Choice, protocol: AnyProtocol, wanted: list[EpisodeResult], workers: int, tell: Callable[[Progress], None]
+    choice: Choice,
+    protocol: AnyProtocol,
+    wanted: list[EpisodeResult],
+    workers: int,
+    tell: Callable[[Progress], None],
+    crew: Hire,
 ) -> tuple[Filmed, ...]:
     """Run some episodes once more with both cameras on all the time."""
     before = {result.job: result for result in wanted}
@@ -169,7 +177,7 @@ def _film(
         tell(Progress(label="films", done=len(taken), total=len(before), successes=0, errors=0, result=None))
 
     setup = _setup(choice, protocol, film=True)
-    run_jobs(list(before), setup, workers=workers, done=keep)
+    run_jobs(list(before), setup, workers=workers, done=keep, crew=crew)
     return tuple(taken[job] for job in before if taken[job].mp4)
 
 

@@ -108,7 +108,7 @@ class MetaWorldProtocol:
 
 METAWORLD: dict[str, MetaWorldProtocol] = {
     # As LeRobot 0.6 runs it: seeds begin at 1000, and SmolVLA (arXiv 2506.01844) carries out all fifty rows of a plan.
-    # Goals are of the same distribution here and there, but of equal numbers they are not the same goals.
+    # A seed's episode is the same one here and there (tools/metaworld_lerobot.py); LeRobot rounds the state to float32.
     "metaworld-lerobot": MetaWorldProtocol(first_seed=1000, replan_every=50),
     # As Evo-1 (arXiv 2511.04555) and, but for replan_every, FabriVLA (arXiv 2607.08575) run it: the camera is where
     # metaworld has it and its picture is cropped, and the policy is told the object's true place.

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from premotor.core.errors import EvaluationError
+from premotor.evaluation.crew import Hire, Processes, default_workers
 from premotor.evaluation.evaluate import Progress, play
 from premotor.evaluation.policies import chosen
-from premotor.evaluation.pool import default_workers
 from premotor.evaluation.report import replace_text
 from premotor.evaluation.sequential import Race, race_sentence
 from premotor.evaluation.suites import AnyProtocol
@@ -51,6 +51,7 @@ def race(
     name: str = "race",
     command: str = "premotor eval",
     progress: Callable[[Progress], None],
+    crew: Hire = Processes,
 ) -> Raced:
     """Run blocks of the protocol's episodes with both policies until the answer is clear; write <out>/<name>.json.
 
@@ -70,7 +71,7 @@ def race(
     done = errors = 0
     while True:
         begun, done = done, min(len(jobs), done + block)
-        found = [play(who, protocol, out, many, progress, jobs[begun:done]) for who in players]
+        found = [play(who, protocol, out, many, progress, jobs[begun:done], crew) for who in players]
         of_a, of_b = ({result.job: result for result in results} for _, results in found)
         pairs = [(of_a[job], of_b[job]) for job in jobs[begun:done]]
         # An error says nothing about a policy, so it must not decide between two.

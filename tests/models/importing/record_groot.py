@@ -102,7 +102,7 @@ def main() -> None:
     said = torch.from_numpy(rng.normal(0, 0.8, (3, 5, 8))).float()
     packed = pack({"observation": {"observation.state": state.clone()}, "complementary_data": {"task": ["Go!"] * 3}})
     decoded = after.steps[0]({"action": said})
-    found = {
+    found: dict[str, Any] = {
         "state": state,
         "state_normalised": packed["observation"]["state"][:, 0, :7],
         "said": said,
@@ -110,7 +110,7 @@ def main() -> None:
         "embodiment": packed["complementary_data"]["embodiment_id"],
         **pictures(),
     }
-    np.savez_compressed(FOLDER / "golden.npz", **{name: np.asarray(value) for name, value in found.items()})
+    np.savez_compressed(FOLDER / "golden.npz", **found)
     print(packed["complementary_data"]["language"])
 
 

@@ -195,7 +195,7 @@ def test_a_system_learns_from_the_depth_of_the_tabletop() -> None:
     for _ in range(200):
         missed = (read(tokens) - places).square().mean()
         reading.zero_grad()
-        missed.backward()  # type: ignore[no-untyped-call]
+        missed.backward()
         reading.step()
     assert bool(missed < 0.3 * places.var())
     assert bool((read(tokens.roll(1, 0)) - places).square().mean() > 2 * missed)
