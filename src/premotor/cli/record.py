@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Record"]
 
+_Suite = Literal["tabletop", "metaworld", "libero-spatial", "libero-object", "libero-goal", "libero-10", "libero-90"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -25,8 +27,9 @@ class Record:
     on with a recording that was stopped, and gives the same dataset as if it had not been.
     """
 
-    suite: Annotated[Literal["tabletop", "metaworld"], tyro.conf.arg(metavar="NAME")] = "tabletop"
-    """tabletop, or metaworld: its fifty tasks with their own experts, who play a Sawyer."""
+    suite: Annotated[_Suite, tyro.conf.arg(metavar="NAME")] = "tabletop"
+    """tabletop; metaworld: its fifty tasks with their own experts, who play a Sawyer; or libero-spatial, -object,
+    -goal, -10 or -90: those of LIBERO's tasks for which our expert has a script."""
     robot: Annotated[str, tyro.conf.arg(metavar="NAME")] = "panda"
     """panda or so101, on the tabletop."""
     families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY", help_behavior_hint="")] = ()
@@ -37,7 +40,9 @@ class Record:
     split: Annotated[str, tyro.conf.arg(metavar="SPLIT")] = "train"
     """Where the tabletop's scenes come from: train, or a split that tests something (docs/conventions.md)."""
     size: Annotated[int, tyro.conf.arg(metavar="N")] = 128
-    """Pixels a side of Meta-World's pictures; its published protocols show 480."""
+    """Pixels a side of Meta-World's and LIBERO's pictures; their published protocols show 480 and 256."""
+    human: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """Folder of LIBERO's own demonstrations (HDF5), to be read instead of asking the expert."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Number of the first scene."""
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("outputs/demos")
@@ -79,6 +84,17 @@ class Record:
         return code
 
     def _recorder(self) -> "Recorder":
+        if self.suite.startswith("libero"):
+            from premotor.evaluation.libero_demonstrations import HumanRecorder, LiberoRecorder
+
+            if self.human is None:
+                return LiberoRecorder(self.suite, self.families, seed=self.seed, size=self.size)
+            people = HumanRecorder(self.human, self.suite, self.families)
+            if self.episodes > people.episodes:
+                raise PremotorError(f"--episodes {self.episodes}: {self.human} holds {people.episodes} of these tasks")
+            return people
+        if self.human is not None:
+            raise PremotorError(f"--human reads LIBERO's demonstrations; --suite {self.suite} has none")
         if self.suite == "metaworld":
             from premotor.evaluation.demonstrations import MetaWorldRecorder
 
@@ -95,7 +111,8 @@ class Record:
             return
         recorded = Dataset(self.out, check_files=False).robot
         if recorded != robot:
-            hint = "--suite metaworld" if recorded == "sawyer" else f"--robot {recorded}"
+            suites = {"sawyer": "--suite metaworld", "libero_panda": "--suite libero-..."}
+            hint = suites.get(recorded, f"--robot {recorded}")
             raise DatasetError(
                 f"{self.out} holds recordings of {recorded!r}, not of {robot!r}; give another --out, "
                 f"or {hint} to go on with it"

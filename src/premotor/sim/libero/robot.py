@@ -12,7 +12,19 @@ from premotor.core.errors import WorldError
 from premotor.core.spec import ActionSpec, CameraSpec, DimSpec, EmbodimentSpec
 from premotor.core.types import FloatArray
 
-__all__ = ["CAMERAS", "NAME", "RATE_HZ", "REACH", "TURN", "View", "from_native", "panda", "settling", "to_native"]
+__all__ = [
+    "CAMERAS",
+    "NAME",
+    "RATE_HZ",
+    "REACH",
+    "TURN",
+    "View",
+    "from_native",
+    "panda",
+    "settling",
+    "standing",
+    "to_native",
+]
 
 NAME = "libero_panda"
 RATE_HZ = 20.0
@@ -75,3 +87,8 @@ def from_native(action: FloatArray) -> FloatArray:
 def settling() -> FloatArray:
     """(7,) no motion and an open gripper: what published evaluations do while the things come to rest."""
     return np.append(np.zeros(6), 1.0)
+
+
+def standing() -> FloatArray:
+    """(7,) no motion, and the gripper as it was told last."""
+    return np.append(np.zeros(6), 0.5)

@@ -12,6 +12,7 @@ import numpy as np
 from premotor.core.errors import WorldError
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import FloatArray, Image, Observation
+from premotor.sim.libero.expert import Expert
 from premotor.sim.libero.package import drawing, files, package, starts
 from premotor.sim.libero.robot import CAMERAS, RATE_HZ, View, panda, to_native
 from premotor.sim.libero.tasks import Task, task
@@ -40,6 +41,7 @@ class Libero:
         self._states: FloatArray = np.zeros((0, 0))
         self._renderer: mujoco.Renderer | None = None
         self._shown: mujoco.MjData | None = None
+        self._expert: Expert | None = None
         self._seen: FloatArray = np.zeros(8)
         self.steps = 0
         self.success = False
@@ -80,7 +82,7 @@ class Libero:
             self._draw()
         if start == "fixed":
             self._begin(self._states[seed])
-        self.steps, self.success = 0, False
+        self.steps, self.success, self._expert = 0, False, None
 
     def restore(self, state: FloatArray) -> None:
         """Put arm and things into (1 + nq + nv,) a recorded state; furniture stays. Raises WorldError for another."""
@@ -112,6 +114,13 @@ class Libero:
         env.step(to_native(action))
         self.steps += 1
         self.success = bool(env._check_success())
+
+    @property
+    def expert(self) -> Expert:
+        """The scripted expert of this episode; ask it at every step. Raises WorldError when it has no script."""
+        if self._expert is None:
+            self._expert = Expert(self.env)
+        return self._expert
 
     def close(self) -> None:
         """Free the renderer and the environment."""
