@@ -33,7 +33,7 @@ def scene_digest(name: str, seen: FloatArray) -> str:
     return hashlib.sha256(f"{name} {np.round(seen, 6).tolist()}".encode()).hexdigest()[:16]
 
 
-class World(Protocol):
+class World(Hashable, Protocol):
     """A benchmark's world."""
 
     steps: int

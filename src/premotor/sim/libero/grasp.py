@@ -116,8 +116,8 @@ class Scene:
         turn = np.arccos(np.clip(abs(axis @ now), 0.0, 1.0))
         room = self.palm_room(point, axis)
         # Little room is bad, much room is no better than enough.
-        cost += 0.1 * turn + 5.0 * max(0.0, 0.01 - room)
-        return Grasp(point - self._data.xpos[body], axis, room, float(cost))
+        total = cost + 0.1 * float(turn) + 5.0 * max(0.0, 0.01 - room)
+        return Grasp(point - self._data.xpos[body], axis, room, total)
 
     def _top(self, place: FloatArray, left_out: set[int]) -> float:
         begin, geom = np.array([*place, _SKY]), np.zeros(1, np.int32)

