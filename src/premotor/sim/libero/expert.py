@@ -19,11 +19,13 @@ from premotor.sim.libero.robot import REACH, TURN
 __all__ = ["Expert"]
 
 _GAIN, _TURN_GAIN = 2.0, 1.6
+_PULL, _CLOSE_BY = 0.15, 0.04
 _SCRIPTED = ("in", "on")
 _OPEN, _SHUT = 1.0, 0.0
 _ABOVE = 0.04  # metres that are kept to what is passed
 _CLOSING = (8, 25)  # steps that closing takes, at least and at most
 _OPENING = 8
+_AT_REST = 0.3  # m/s or rad/s
 _NEAR, _FAR = 0.012, 0.03
 """Metres aside at which the hand goes down, and at which it gives that up; turned by ten times as many radians."""
 
@@ -49,6 +51,7 @@ class Expert:
         self._grasp: Grasp | None = None
         self._tries = self._waited = 0
         self._down = False
+        self._pull: FloatArray = np.zeros(3)
         self._held: FloatArray = np.zeros(3)
         self._before: FloatArray = np.zeros(3)
         self._width = self._top = 0.0
@@ -108,6 +111,8 @@ class Expert:
 
     def _pick(self) -> tuple[FloatArray, float]:
         if self._grasp is None:
+            if self._moving():
+                return self._point + np.array([0.0, 0.0, 0.02]), _OPEN
             ways = self._scene.grasps(self._body, self._axis)
             self._grasp = ways[self._tries % len(ways)]
             self._waited, self._down = 0, False
@@ -181,6 +186,11 @@ class Expert:
         aside = np.array([[0, 0], [0.04, 0], [-0.04, 0], [0, 0.04], [0, -0.04]])
         return self._scene.height((way[:, None] + aside).reshape(-1, 2), without) + below + _ABOVE
 
+    def _moving(self) -> bool:
+        """Whether the thing still falls or rolls, so that it is too early to say how to take it."""
+        joint = self._model.body_dofadr[self._body]
+        return bool(np.abs(self._data.qvel[joint : joint + 6]).max() > _AT_REST)
+
     def _lowering(self, error: float) -> bool:
         """Whether it is above its aim, or was and still nearly is."""
         self._down = error < (_FAR if self._down else _NEAR)
@@ -214,5 +224,9 @@ class Expert:
         return matrix_to_rotvec(np.stack([x, np.cross(z, x), z], 1) @ now.T)
 
     def _towards(self, aim: FloatArray, hand: float) -> FloatArray:
-        move = (_GAIN * (aim - self._point)).clip(-REACH, REACH)
+        error = aim - self._point
+        # The joints' friction holds the hand a centimetre off; what is left over is pulled harder the longer it lasts.
+        near = bool(np.linalg.norm(error) < _CLOSE_BY)
+        self._pull = (self._pull + _PULL * error).clip(-REACH / 2, REACH / 2) if near else np.zeros(3)
+        move = (_GAIN * error + self._pull).clip(-REACH, REACH)
         return np.concatenate([move, (_TURN_GAIN * self._turn()).clip(-TURN, TURN), [hand]])

@@ -17,7 +17,7 @@ __all__ = ["PALM", "TIP", "Grasp", "Scene"]
 TIP, PALM = 0.010, 0.031
 """The fingers' tips are so much below the point between them, the palm so much above it."""
 _WIDE = 0.072  # what the open hand takes in
-_SIDES = (-0.055, -0.044, 0.044, 0.055)  # of the open fingers, along the line between them
+_SIDES = (-0.062, -0.052, -0.043, 0.043, 0.052, 0.062)  # of the open fingers, along the line between them
 _ACROSS = (-0.010, 0.010)
 _PALM_SIDES, _PALM_ACROSS = (-0.10, -0.07, -0.035, 0.0, 0.035, 0.07, 0.10), (-0.03, 0.03)
 _SKY = 3.0

@@ -26,6 +26,7 @@ STARTS = 50
 """Starting states of a task that evaluations use."""
 Start = Literal["fixed", "drawn"]
 _TICK_NS = round(1e9 / RATE_HZ)
+_STAYS_M = 0.08
 _TRIES = 100  # draws in which no place was found for all things; the first is nearly always good
 
 
@@ -66,7 +67,8 @@ class Libero:
         return self._env
 
     def reset(self, name: str, seed: int, start: Start = "fixed") -> None:
-        """Start an episode. fixed: in starting state number `seed` of the benchmark's. drawn: as LIBERO draws it.
+        """Start an episode. fixed: in starting state number `seed` of the benchmark's. drawn: as LIBERO draws it, and
+        again where things fly apart.
 
         Furniture is drawn in both, as the states do not hold it. Raises WorldError when there is no such task or state,
         or no LIBERO.
@@ -79,7 +81,7 @@ class Libero:
             self._build(wanted)
             self._task = wanted
         with drawing(stream("libero", name, start, seed)):
-            self._draw()
+            self._draw(lasting=start == "drawn")
         if start == "fixed":
             self._begin(self._states[seed])
         self.steps, self.success, self._expert = 0, False, None
@@ -154,7 +156,7 @@ class Libero:
         felt = sensor(modality="premotor")(lambda _: self._sense())
         env.add_observable(Observable(name="premotor", sensor=felt, sampling_rate=env.control_freq))
 
-    def _draw(self) -> None:
+    def _draw(self, *, lasting: bool) -> None:
         from robosuite.utils.errors import RandomizationError
 
         env = self._env
@@ -163,10 +165,25 @@ class Libero:
             env.robots[0].gripper.current_action = np.zeros(env.robots[0].gripper.dof)
             try:
                 env.reset()
-                return
+                if not lasting or self._lasts():
+                    return
             except RandomizationError:
                 continue
         raise WorldError(f"{self._task}: in {_TRIES} draws no scene had a place for everything; use another seed")
+
+    def _lasts(self) -> bool:
+        """Whether what was drawn stays about where it is for a second; some things are drawn into one another."""
+        env, model = self._env, self._env.sim.model._model
+        trial = mujoco.MjData(model)
+        mujoco.mj_copyData(trial, model, env.sim.data._data)
+        free = model.jnt_qposadr[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE]
+        before = trial.qpos[[free, free + 1]]
+        robot = env.robots[0]
+        for _ in range(round(1 / model.opt.timestep)):
+            # The arm is held against its weight.
+            trial.ctrl[robot._ref_joint_actuator_indexes] = trial.qfrc_bias[robot._ref_joint_vel_indexes]
+            mujoco.mj_step(model, trial)
+        return bool(np.linalg.norm(trial.qpos[[free, free + 1]] - before, axis=0).max() < _STAYS_M)
 
     def _begin(self, state: FloatArray) -> None:
         env = self._env
