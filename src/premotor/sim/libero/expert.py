@@ -209,7 +209,7 @@ class Expert:
         held = self._scene.points(self._body)[:, :2]
         under = self._place[:2] + 0.6 * (held[:: max(1, len(held) // 24)] - self._place[:2])
         stands = self._scene.height(under, (self._body,)) + below + 0.002
-        room = self._scene.palm_room(np.array([*wanted[:2], 0.0]), self._axis, (self._body,))
+        room = self._scene.room(np.array([*wanted[:2], 0.0]), self._axis, without=(self._body,), taken=self._body)
         return max(stands, 0.008 - room)
 
     def _turned(self) -> float:

@@ -17,8 +17,10 @@ __all__ = ["PALM", "TIP", "Grasp", "Scene"]
 TIP, PALM = 0.010, 0.031
 """The fingers' tips are so much below the point between them, the palm so much above it."""
 _WIDE = 0.072  # what the open hand takes in
-_SIDES = (-0.062, -0.052, -0.043, 0.043, 0.052, 0.062)  # of the open fingers, along the line between them
-_ACROSS = (-0.010, 0.010)
+_OUT = np.arange(0.043, 0.063, 0.004)
+_SIDES = (*-_OUT, *_OUT)  # of the open fingers, along the line between them
+_BETWEEN = np.arange(-0.04, 0.041, 0.005)  # what they close over
+_ACROSS = (-0.010, 0.0, 0.010)
 _PALM_SIDES, _PALM_ACROSS = (-0.10, -0.07, -0.035, 0.0, 0.035, 0.07, 0.10), (-0.03, 0.03)
 _SKY = 3.0
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float64)
@@ -82,13 +84,18 @@ class Scene:
         found = [*self._narrow(points, body, now)] or [*self._rim(points, body, now)]
         return sorted(found, key=lambda grasp: (grasp.room < 0, grasp.cost))
 
-    def palm_room(self, point: FloatArray, axis: FloatArray, without: Sequence[int] = ()) -> float:
-        """Metres between a hand at `point` and what is below it; negative when they would meet."""
-        across = np.array([-axis[1], axis[0]])
-        fingers = np.array([point[:2] + s * axis + t * across for s in _SIDES for t in _ACROSS])
-        palm = np.array([point[:2] + s * axis + t * across for s in _PALM_SIDES for t in _PALM_ACROSS])
-        below = point[2] - TIP - self.height(fingers, without)
-        return float(min(below, point[2] + PALM - self.height(palm, without)))
+    def room(self, point: FloatArray, axis: FloatArray, *, without: Sequence[int] = (), taken: int) -> float:
+        """Metres between an open hand at `point` and what is below it; negative when they would meet.
+
+        taken: the thing that may be between the fingers, where nothing else is wanted.
+        """
+
+        def height(sides: Sequence[float] | FloatArray, across: Sequence[float], *others: int) -> float:
+            spots = [point[:2] + s * axis + t * np.array([-axis[1], axis[0]]) for s in sides for t in across]
+            return self.height(np.array(spots), (*without, *others))
+
+        fingers = max(height(_SIDES, _ACROSS), height(_BETWEEN, _ACROSS, taken))
+        return float(min(point[2] - TIP - fingers, point[2] + PALM - height(_PALM_SIDES, _PALM_ACROSS)))
 
     def _narrow(self, points: FloatArray, body: int, now: FloatArray) -> Iterator[Grasp]:
         low, high = points[:, 2].min(), points[:, 2].max()
@@ -114,7 +121,7 @@ class Scene:
 
     def _grasp(self, point: FloatArray, axis: FloatArray, body: int, now: FloatArray, cost: float) -> Grasp:
         turn = np.arccos(np.clip(abs(axis @ now), 0.0, 1.0))
-        room = self.palm_room(point, axis)
+        room = self.room(point, axis, taken=body)
         # Little room is bad, much room is no better than enough.
         total = cost + 0.1 * float(turn) + 5.0 * max(0.0, 0.01 - room)
         return Grasp(point - self._data.xpos[body], axis, room, total)
