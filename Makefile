@@ -66,7 +66,7 @@ test-extras: .venv-extras/.ready ## run the tests of fine-tuning and quantising 
 	@OMP_NUM_THREADS=1 .venv-extras/bin/python -m pytest -n 2 --dist worksteal $(EXTRAS) $(ARGS)
 
 # LIBERO brings robosuite and gigabytes of meshes, so it has an environment of its own.
-LIBERO_TESTS := tests/sim/libero tests/evaluation/test_libero.py
+LIBERO_TESTS := tests/sim/libero tests/evaluation/test_libero.py tests/cli/test_verbs.py
 .venv-libero/.ready: requirements.lock pyproject.toml
 	@echo "premotor: installing the extra libero beside, in .venv-libero"
 	@$(PYTHON) -m venv .venv-libero
