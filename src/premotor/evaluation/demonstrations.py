@@ -6,6 +6,7 @@ with. Only episodes in which the task was achieved are kept.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, cast
 
 from premotor.control.loop import EpisodeRunner, Step, run_episode
@@ -15,6 +16,7 @@ from premotor.data import DraftWriter
 from premotor.evaluation.policies import ExpertPolicy
 from premotor.robots.embodiment import embodiment
 from premotor.safety.guard import Guard
+from premotor.sim.libero.tasks import of_suite
 from premotor.sim.metaworld.robot import View
 from premotor.sim.metaworld.tasks import TASKS, task
 from premotor.sim.metaworld.world import LIMIT, MetaWorld, package
@@ -22,11 +24,12 @@ from premotor.sim.tabletop.episode import FAMILIES, Episode, Family, Split
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.world import TabletopWorld
 
-__all__ = ["STRIDE", "Demonstrators", "MetaWorldRecorder", "Recorder", "TabletopRecorder"]
+__all__ = ["STRIDE", "TRIES", "Demonstrators", "MetaWorldRecorder", "Recorder", "TabletopRecorder", "never"]
 
 STRIDE = 1_000_000
 """Seeds between two tries, so that no other episode ever gets the same scene."""
-_TRIES = 20  # scenes that one episode may take; the expert fails in a few of a hundred
+TRIES = 20
+"""Scenes that one episode may take; an expert fails in a few of a hundred."""
 
 
 class Recorder(Protocol):
@@ -48,10 +51,10 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demonstrators:
-    """Which demonstrations, as data: suite "tabletop" or "metaworld".
+    """Which demonstrations, as data: suite "tabletop", "metaworld" or one of LIBERO's, such as "libero-goal".
 
     robot and split are the tabletop's. families: of tasks, or tasks; all when empty. size: pixels a side of
-    Meta-World's pictures. seed: of the first scene.
+    Meta-World's and LIBERO's pictures. seed: of the first scene. human: folder of LIBERO's own demonstrations.
     """
 
     suite: str = "tabletop"
@@ -60,14 +63,23 @@ class Demonstrators:
     split: str = "train"
     size: int = 128
     seed: int = 0
+    human: Path | None = None
 
     @property
     def tasks(self) -> int:
         """How many families or tasks take turns."""
+        if self.suite.startswith("libero"):
+            return len(self.families or of_suite(self.suite.removeprefix("libero-")))
         return len(self.families or (TASKS if self.suite == "metaworld" else FAMILIES))
 
     def recorder(self) -> "Recorder":
         """Somebody who demonstrates them. Raises PremotorError for what does not exist."""
+        if self.suite.startswith("libero"):
+            from premotor.evaluation.libero_demonstrations import HumanRecorder, LiberoRecorder
+
+            if self.human is not None:
+                return HumanRecorder(self.human, self.suite, self.families)
+            return LiberoRecorder(self.suite, self.families, seed=self.seed, size=self.size)
         if self.suite == "metaworld":
             return MetaWorldRecorder(self.families, seed=self.seed, size=self.size)
         return TabletopRecorder(self.robot, self.families, split=self.split, seed=self.seed)
@@ -90,7 +102,7 @@ class TabletopRecorder:
 
     def record(self, number: int, draft: DraftWriter) -> None:
         """Put the frames of that episode into a draft."""
-        for attempt in range(_TRIES):
+        for attempt in range(TRIES):
             episode = self._draw(number, attempt)
             self._world.reset(episode)
             steps: list[Step] = []
@@ -112,7 +124,7 @@ class TabletopRecorder:
                         seen = step.observation
                         draft.add_frame(seen.images, seen.state, step.action, seen.instruction)
                 return
-        raise _never(episode.family, number)
+        raise never(episode.family, number)
 
     def close(self) -> None:
         """Free what the world holds."""
@@ -144,7 +156,7 @@ class MetaWorldRecorder:
         """Put the frames of that episode into a draft."""
         world = self._world
         name = self._tasks[number % len(self._tasks)]
-        for attempt in range(_TRIES):
+        for attempt in range(TRIES):
             world.reset(name, self._seed + number // len(self._tasks) + attempt * STRIDE)
             while not world.success and world.steps < LIMIT:
                 seen, action = world.observe(), world.expert_action()
@@ -153,15 +165,16 @@ class MetaWorldRecorder:
             if world.success:
                 return
             draft.drop()
-        raise _never(name, number)
+        raise never(name, number)
 
     def close(self) -> None:
         """Free what the world holds."""
         self._world.close()
 
 
-def _never(task_name: str, number: int) -> PremotorError:
+def never(task_name: str, number: int) -> PremotorError:
+    """What is said when an expert fails in all the scenes it is given."""
     return WorldError(
-        f"the expert achieved {task_name!r} in none of {_TRIES} scenes (episode {number}); what was recorded before is "
+        f"the expert achieved {task_name!r} in none of {TRIES} scenes (episode {number}); what was recorded before is "
         "kept. Leave the task out, or use another --seed."
     )

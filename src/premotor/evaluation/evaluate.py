@@ -8,6 +8,8 @@ from pathlib import Path
 from premotor.core.errors import EvaluationError
 from premotor.evaluation.crew import Hire, Processes, default_workers
 from premotor.evaluation.lanes import Done, LaneSetup, Setup
+from premotor.evaluation.libero import LiberoProtocol
+from premotor.evaluation.libero_lane import LiberoSetup
 from premotor.evaluation.machine import machine, revision
 from premotor.evaluation.metaworld import MetaWorldProtocol
 from premotor.evaluation.metaworld_lane import MetaWorldSetup
@@ -202,6 +204,8 @@ def _setup(choice: Choice, protocol: AnyProtocol, *, film: bool) -> Setup:
     inner = protocol.base if isinstance(protocol, PlusProtocol) else protocol
     if isinstance(inner, MetaWorldProtocol):
         return MetaWorldSetup(choice=choice, protocol=inner, film=film)
+    if isinstance(inner, LiberoProtocol):
+        return LiberoSetup(choice=choice, protocol=inner, film=film)
     base = inner.splits[0] if isinstance(protocol, PlusProtocol) else None
     return LaneSetup(choice=choice, replan_every=inner.replan_every, base=base, film=film)
 

@@ -5,12 +5,12 @@ of the four tiers is what papers print, the mean of the fifty tasks is what the 
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from premotor.core.errors import EvaluationError
-from premotor.evaluation.protocol import Cell, Job, canonical_hash, check_names, check_numbers, differences
+from premotor.evaluation.protocol import Cell, Episodes, check_names, check_numbers
 from premotor.sim.metaworld.robot import NAME, State, View
 from premotor.sim.metaworld.tasks import TASKS, TIERS
 from premotor.sim.metaworld.world import LIMIT, VERSION
@@ -23,7 +23,7 @@ _VIEW = View()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MetaWorldProtocol:
+class MetaWorldProtocol(Episodes):
     """Which episodes of which tasks, what is seen of them, and how long they last.
 
     families: tasks. splits: tiers. episodes: a task; seeds first_seed .. first_seed + episodes - 1. replan_every:
@@ -53,29 +53,11 @@ class MetaWorldProtocol:
         if not any(self.cells()):
             raise EvaluationError(f"protocol: none of {', '.join(self.families)} is {' or '.join(self.splits)}")
 
-    @property
-    def seeds(self) -> range:
-        """The seeds of every task."""
-        return range(self.first_seed, self.first_seed + self.episodes)
-
-    @property
-    def hash(self) -> str:
-        """sha256 (hex) of the canonical JSON; equal for equal episodes under equal conditions."""
-        return canonical_hash(self.to_json())
-
     def cells(self) -> Iterator[Cell]:
         """Every task, in its tier."""
         for name in self.families:
             if TASKS[name].tier in self.splits:
                 yield Cell(embodiment=NAME, family=name, split=TASKS[name].tier)
-
-    def jobs(self) -> list[Job]:
-        """All episodes, task by task, so that a world is seldom built anew."""
-        return sorted(Job(cell=cell, seed=seed) for cell in self.cells() for seed in self.seeds)
-
-    def on(self, splits: tuple[str, ...]) -> Self:
-        """The same conditions on other tiers."""
-        return dataclasses.replace(self, splits=splits)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict with everything that decides what an episode is. Order of the lists carries no meaning."""
@@ -90,20 +72,10 @@ class MetaWorldProtocol:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what to_json wrote. Raises EvaluationError when it was written for other tasks or is damaged."""
-        try:
-            values: dict[str, Any] = {field.name: data[field.name] for field in dataclasses.fields(cls)}
-            for name in ("embodiments", "families", "splits"):
-                values[name] = tuple(values[name])
-            place = data["view"]["position"]
-            values["view"] = View(**data["view"] | {"position": None if place is None else tuple(place)})
-            protocol = cls(**values)
-        except (KeyError, TypeError) as damage:
-            raise EvaluationError(f"not a protocol ({damage!r}); run the evaluation again") from damage
-        if told := differences(data, protocol.to_json()):
-            raise EvaluationError("written for other tasks than this premotor's; run it again: " + "; ".join(told))
-        return protocol
+    def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
+        place = values["view"]["position"]
+        view = View(**values["view"] | {"position": None if place is None else tuple(place)})
+        return values | {"view": view}
 
 
 METAWORLD: dict[str, MetaWorldProtocol] = {

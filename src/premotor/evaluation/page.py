@@ -12,6 +12,7 @@ from premotor.evaluation.profile_page import profile_matrix, profile_section
 from premotor.evaluation.report import AIMS, CONTROLS_AIM, Filmed, Report, replace_text
 from premotor.evaluation.statistics import Interval
 from premotor.evaluation.summary import CellResult, Summary
+from premotor.sim.libero.tasks import SUITES
 from premotor.sim.metaworld.tasks import TIERS
 from premotor.sim.perturb.axes import AXES, PLAIN, STRENGTHS
 from premotor.sim.tabletop.episode import FAMILIES, SPLITS
@@ -36,6 +37,7 @@ _SPLITS: dict[str, str] = {
         for strength in STRENGTHS
     },
     **{tier: f"tasks of Meta-World that are held to be {tier.replace('_', ' ')}" for tier in TIERS},
+    **{suite: f"tasks of LIBERO-{suite.capitalize()}" for suite in SUITES},
 }
 _BASELINES = {
     "expert": "sees the simulation's state",

@@ -7,6 +7,7 @@ the very same episodes.
 import dataclasses
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -20,6 +21,7 @@ __all__ = [
     "PROTOCOLS",
     "SUITE",
     "Cell",
+    "Episodes",
     "Job",
     "Protocol",
     "canonical_hash",
@@ -52,8 +54,67 @@ class Job:
     seed: int
 
 
+class Episodes(ABC):
+    """What the protocols of all worlds have in common. They are frozen dataclasses with these fields and more."""
+
+    __slots__ = ()
+
+    embodiments: tuple[str, ...]
+    families: tuple[str, ...]
+    splits: tuple[str, ...]
+    episodes: int
+    first_seed: int
+    replan_every: int
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of every cell."""
+        return range(self.first_seed, self.first_seed + self.episodes)
+
+    @property
+    def hash(self) -> str:
+        """sha256 (hex) of the canonical JSON; equal for equal episodes under equal conditions."""
+        return canonical_hash(self.to_json())
+
+    @abstractmethod
+    def cells(self) -> Iterator[Cell]:
+        """Every arm x family x split that there is."""
+
+    def jobs(self) -> list[Job]:
+        """All episodes, family by family, so that a world is seldom built anew."""
+        return sorted(Job(cell=cell, seed=seed) for cell in self.cells() for seed in self.seeds)
+
+    def on(self, splits: tuple[Any, ...]) -> Self:
+        """The same conditions on other splits."""
+        return dataclasses.replace(self, splits=splits)  # type: ignore[type-var]
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict with everything that decides what an episode is. Order of the lists carries no meaning."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what to_json wrote. Raises EvaluationError when it was written for other tasks or is damaged."""
+        try:
+            fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+            values: dict[str, Any] = {field.name: data[field.name] for field in fields}
+            for name in ("embodiments", "families", "splits"):
+                values[name] = tuple(values[name])
+            protocol = cls(**cls._read(values))
+        except (KeyError, TypeError) as damage:
+            raise EvaluationError(f"not a protocol ({damage!r}); run the evaluation again") from damage
+        if told := differences(data, protocol.to_json()):
+            raise EvaluationError("written for other tasks than this premotor's; run it again: " + "; ".join(told))
+        return protocol
+
+    @classmethod
+    def _read(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Make of plain values what the other fields hold."""
+        return values
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Protocol:
+class Protocol(Episodes):
     """Which episodes, and how often the policy is asked.
 
     episodes: per cell; seeds first_seed .. first_seed + episodes - 1.
@@ -74,16 +135,6 @@ class Protocol:
         check_names("split", self.splits, SPLITS)
         check_numbers(self, {"episodes": 1, "first_seed": 0, "replan_every": 1})
 
-    @property
-    def seeds(self) -> range:
-        """The seeds of every cell."""
-        return range(self.first_seed, self.first_seed + self.episodes)
-
-    @property
-    def hash(self) -> str:
-        """sha256 (hex) of the canonical JSON; equal for equal episodes under equal conditions."""
-        return canonical_hash(self.to_json())
-
     def cells(self) -> Iterator[Cell]:
         """Every arm x family x split; a family in which nothing can be moved or slip is left out of that split."""
         for split in self.splits:
@@ -98,10 +149,6 @@ class Protocol:
         jobs = [Job(cell=cell, seed=seed) for cell in self.cells() for seed in self.seeds]
         return sorted(jobs, key=lambda job: (-limits[job.cell.family], job))
 
-    def on(self, splits: tuple[Split, ...]) -> Self:
-        """The same conditions on other splits."""
-        return dataclasses.replace(self, splits=splits)
-
     def to_json(self) -> dict[str, Any]:
         """A plain dict with everything that decides what an episode is. Order of the lists carries no meaning."""
         return {
@@ -114,21 +161,6 @@ class Protocol:
             "replan_every": self.replan_every,
             "max_steps": {name: MAX_STEPS[name] for name in FAMILIES if name in self.families},
         }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what to_json wrote. Raises EvaluationError when it was written for other tasks or is damaged."""
-        try:
-            values: dict[str, Any] = {field.name: data[field.name] for field in dataclasses.fields(cls)}
-            for name in ("embodiments", "families", "splits"):
-                values[name] = tuple(values[name])
-            protocol = cls(**values)
-        except (KeyError, TypeError) as damage:
-            raise EvaluationError(f"not a protocol ({damage!r}); run the evaluation again") from damage
-        told = differences(data, protocol.to_json())
-        if told:
-            raise EvaluationError("written for other tasks than this premotor's; run it again: " + "; ".join(told))
-        return protocol
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
