@@ -16,7 +16,6 @@ from premotor.data import DraftWriter
 from premotor.evaluation.policies import ExpertPolicy
 from premotor.robots.embodiment import embodiment
 from premotor.safety.guard import Guard
-from premotor.sim.libero.tasks import of_suite
 from premotor.sim.metaworld.robot import View
 from premotor.sim.metaworld.tasks import TASKS, task
 from premotor.sim.metaworld.world import LIMIT, MetaWorld, package
@@ -69,7 +68,9 @@ class Demonstrators:
     def tasks(self) -> int:
         """How many families or tasks take turns."""
         if self.suite.startswith("libero"):
-            return len(self.families or of_suite(self.suite.removeprefix("libero-")))
+            from premotor.evaluation.libero_demonstrations import tasks_of
+
+            return len(tasks_of(self.suite, self.families))
         return len(self.families or (TASKS if self.suite == "metaworld" else FAMILIES))
 
     def recorder(self) -> "Recorder":
