@@ -36,7 +36,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[[Outcome], list[tuple[str, 
         kept: dict[tuple[str, Job], EpisodeResult] = {}
 
         def play(
-            who: Choice, protocol: Protocol, out: Path, workers: int, tell: object, jobs: Sequence[Job]
+            who: Choice, protocol: Protocol, out: Path, workers: int, tell: object, jobs: Sequence[Job], crew: object
         ) -> tuple[Summary, list[EpisodeResult]]:
             for job in jobs:
                 asked.append((who.text, job))
