@@ -234,7 +234,6 @@ def test_a_worker_that_dies_or_hangs_is_replaced_and_what_it_held_is_counted(
     assert dataclasses.replace(good, wall_s=0.0) == dataclasses.replace(run(setup, good.job), wall_s=0.0)
 
 
-@pytest.mark.xfail(strict=True, reason="noise is drawn for a row of a batch, and who asks together depends on workers")
 def test_a_policy_that_sees_does_the_same_whatever_the_number_of_workers(tmp_path: Path) -> None:
     pytest.importorskip("metaworld", reason=WITHOUT)
     from premotor.models import bundle

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from premotor.core.errors import WorldError
-from premotor.core.types import FloatArray
+from premotor.core.types import FloatArray, Image
 from premotor.sim.metaworld.robot import View
 from premotor.sim.metaworld.world import LIMIT, MetaWorld, package
 
@@ -55,6 +55,21 @@ def test_an_episode_does_not_depend_on_what_ran_before(name: str) -> None:
     assert np.array_equal(second, alone)
     assert np.array_equal(first, play(fresh, name, 1))
     assert not np.array_equal(first[0], second[0])
+
+
+def test_a_picture_does_not_depend_on_which_world_was_built_or_drawn_last() -> None:
+    pytest.importorskip("metaworld", reason=WITHOUT)
+
+    def drawn(world: MetaWorld, name: str) -> Image:
+        world.reset(name, 5)
+        return world.observe().images["corner2"].copy()
+
+    drawer, push = MetaWorld(View(size=32)), MetaWorld(View(size=32))
+    first = drawn(drawer, "drawer-open-v3"), drawn(push, "push-v3")
+    again = drawn(drawer, "drawer-open-v3"), drawn(push, "push-v3")
+    for before, after in zip(first, again, strict=True):
+        assert np.array_equal(before, after)
+    assert np.array_equal(first[0], drawn(MetaWorld(View(size=32)), "drawer-open-v3"))
 
 
 @pytest.mark.parametrize("view", [View(), View(position=None, keep=2 / 3, shown=448)])

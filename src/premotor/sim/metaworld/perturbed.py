@@ -63,10 +63,11 @@ class Perturber:
 
     def draw(self) -> FloatArray:
         """The camera's picture (H, W, 3), as metaworld hangs it."""
-        if self._clutter:
-            viewer = self._env.mujoco_renderer._get_viewer("rgb_array")
-            for thing in self._clutter:
-                viewer.add_marker(**thing)
+        viewer = self._env.mujoco_renderer._get_viewer("rgb_array")
+        for thing in self._clutter:
+            viewer.add_marker(**thing)
+        # Gymnasium draws with whatever context was made last, be it another world's with other textures and meshes.
+        viewer.make_context_current()
         drawn: FloatArray = self._env.render()
         return drawn
 
