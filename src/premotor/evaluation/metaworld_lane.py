@@ -1,16 +1,14 @@
 """Meta-World beside the tabletop in an evaluation: how one episode runs, and who may play."""
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from premotor.core.agree import agree
-from premotor.core.errors import EvaluationError
-from premotor.core.types import ActionChunk, FloatArray, Observation
+from premotor.core.types import FloatArray, Observation
 from premotor.evaluation.lanes import Lane
 from premotor.evaluation.metaworld import MetaWorldProtocol
-from premotor.evaluation.native_lane import Arena, Begun, NativeLane, scene_digest
+from premotor.evaluation.native_lane import Arena, Begun, NativeLane, experts, scene_digest, told_otherwise
 from premotor.evaluation.policies import Choice, HoldStill, Player, bundle_player
 from premotor.evaluation.protocol import Job
 from premotor.sim.metaworld import perturbed
@@ -20,15 +18,9 @@ from premotor.sim.metaworld.world import MetaWorld
 from premotor.sim.perturb.axes import NAMES, Perturbation, find
 from premotor.sim.perturb.noise import noisy
 
-__all__ = ["MetaWorldSetup", "told_otherwise"]
+__all__ = ["MetaWorldSetup"]
 
-
-def told_otherwise(name: str) -> str:
-    """The sentence of another task, always the same one: the next in the list that says something else."""
-    names = list(TASKS)
-    begin = names.index(name)
-    turned = names[begin + 1 :] + names[:begin]
-    return next(TASKS[other].instruction for other in turned if TASKS[other].instruction != TASKS[name].instruction)
+_TOLD = {name: task.instruction for name, task in TASKS.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +40,7 @@ class MetaWorldSetup:
         """Who was chosen. Raises BundleError, SpecMismatch when a bundle is not for this arm or this protocol."""
         spec = sawyer(self.protocol.view, self.protocol.state)
         if self.choice.kind == "expert":
-            return Player(spec=spec, batch=_experts, sees=False, every=1)
+            return Player(spec=spec, batch=experts(MetaWorld, MetaWorld.expert_action), sees=False, every=1)
         if self.choice.kind == "hold":
             still = HoldStill(spec)
             return Player(spec=spec, batch=lambda seen, _: [still.act(one) for one in seen], sees=False)
@@ -58,16 +50,6 @@ class MetaWorldSetup:
 
     def _arena(self, render: bool) -> Arena:
         return _Arena(self.protocol, render)
-
-
-def _experts(seen: Sequence[Observation], worlds: Sequence[Hashable]) -> list[ActionChunk]:
-    plans = []
-    for observation, world in zip(seen, worlds, strict=True):
-        if not isinstance(world, MetaWorld):
-            raise EvaluationError(f"the expert of Meta-World plays in its worlds, not in {type(world).__name__}")
-        row = world.expert_action()[None]
-        plans.append(ActionChunk(stamp_ns=observation.stamp_ns, rate_hz=world.spec.rate_hz, actions=row))
-    return plans
 
 
 class _Arena:
@@ -87,7 +69,7 @@ class _Arena:
         world, protocol, name = self._world, self._protocol, job.cell.family
         change = _change(job)
         world.reset(name, job.seed, change)
-        told = told_otherwise(name) if deaf else world.task.instruction
+        told = told_otherwise(name, _TOLD) if deaf else world.task.instruction
         if change is not None:
             told = perturbed.told(name, job.seed, change, told)
         return Begun(

@@ -7,9 +7,9 @@ import dataclasses
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from premotor.evaluation.policies import Player
 from premotor.evaluation.protocol import Job
 from premotor.evaluation.results import EpisodeResult
 
-__all__ = ["Arena", "Begun", "NativeLane", "World", "scene_digest"]
+__all__ = ["Arena", "Begun", "NativeLane", "World", "experts", "scene_digest", "told_otherwise"]
 
 _FILM_RATE_HZ = 20.0
 
@@ -31,6 +31,14 @@ _FILM_RATE_HZ = 20.0
 def scene_digest(name: str, seen: FloatArray) -> str:
     """What an episode's beginning is known by; rounded, since other processors may give other last bits."""
     return hashlib.sha256(f"{name} {np.round(seen, 6).tolist()}".encode()).hexdigest()[:16]
+
+
+def told_otherwise(name: str, instructions: Mapping[str, str]) -> str:
+    """The sentence of another task, always the same one: the next of `instructions` that says something else."""
+    names = list(instructions)
+    begin = names.index(name)
+    turned = (instructions[other] for other in names[begin + 1 :] + names[:begin])
+    return next(told for told in turned if told != instructions[name])
 
 
 class World(Hashable, Protocol):
@@ -48,6 +56,24 @@ class World(Hashable, Protocol):
 
     def close(self) -> None:
         """Free the renderer."""
+
+
+_Kind = TypeVar("_Kind", bound=World)
+
+
+def experts(kind: type[_Kind], act: Callable[[_Kind], FloatArray]) -> Callable[..., list[ActionChunk]]:
+    """Plays as the scripted expert of each world, one action at a time. kind: whose worlds. act: its action now."""
+
+    def batch(seen: Sequence[Observation], worlds: Sequence[Hashable]) -> list[ActionChunk]:
+        plans = []
+        for observation, world in zip(seen, worlds, strict=True):
+            if not isinstance(world, kind):
+                raise EvaluationError(f"this expert plays in a {kind.__name__}, not in a {type(world).__name__}")
+            rows = act(world)[None]
+            plans.append(ActionChunk(stamp_ns=observation.stamp_ns, rate_hz=world.spec.rate_hz, actions=rows))
+        return plans
+
+    return batch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
