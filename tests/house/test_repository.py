@@ -153,12 +153,19 @@ def test_success_rates_are_quoted(tmp_path: Path) -> None:
         {"split": "layout", "embodiment": arm, "rate": 0.5, "low": 0.25, "high": 0.75, "n": n}
         for arm, n in (("all", 20), ("panda", 10))
     ]
-    report = {"label": "default", "complete": True, "means": means}
+    report = {"label": "default", "complete": True, "means": means, "protocol": {"suite": 2}}
     (tmp_path / "a.json").write_text(json.dumps(report))
     text = readme_results.rewrite(f"{readme_results.BEGIN}{readme_results.END}", readme_results.reports(tmp_path))
     assert "| policy | split | both arms | panda | episodes |" in text
     assert "| default | `layout` | 50.0 % (25.0 to 75.0) | 50.0 % (25.0 to 75.0) | 20 |" in text
     drop = {"rate": 0.1, "low": -0.05, "high": 0.25, "n": 20}
+    benchmark = {"mean_of_splits": means[0], "mean_of_cells": means[1], "protocol": {"suite": "metaworld 1"}}
+    (tmp_path / "b.json").write_text(json.dumps(report | benchmark))
+    text = readme_results.rewrite(f"{readme_results.BEGIN}{readme_results.END}", readme_results.reports(tmp_path))
+    assert "| Meta-World MT50: policy | tasks | success | episodes |" in text
+    assert "| default | `layout` | 50.0 % (25.0 to 75.0) | 20 |" in text
+    assert "| default | mean of all tasks | 50.0 % (25.0 to 75.0) | 10 |" in text
+    assert "both arms" in text
     course = {"axis": "light", "what": "brighter", "strengths": [{"drop": drop}] * 3}
     (tmp_path / "b.json").write_text(json.dumps(report | {"profile": [course]}))
     text = readme_results.rewrite(f"{readme_results.BEGIN}{readme_results.END}", readme_results.reports(tmp_path))

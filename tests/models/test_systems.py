@@ -56,6 +56,17 @@ def test_builds_learns_and_samples(name: str) -> None:
     assert system.eval().sample(inputs).shape == (4, config.horizon, targets.actions.shape[-1])
 
 
+@pytest.mark.parametrize("more", [-1, 1])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_chunk_of_another_length_is_refused(name: str, more: int) -> None:
+    config, rows = toy(name), len(toy(name).taught)
+    targets = config.fake_targets(2)
+    picked = torch.arange(rows + more).clamp(max=rows - 1)
+    longer = {key: getattr(targets, key).index_select(-2, picked) for key in ("actions", "weight")}
+    with pytest.raises(SpecMismatch, match=f"chunks of {rows + more} rows .* is taught {rows};"):
+        config.build().loss(config.fake_inputs(2), dataclasses.replace(targets, **longer))
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     config = toy(name)

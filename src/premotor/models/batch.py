@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from premotor.core.errors import SpecMismatch
+
 __all__ = ["Inputs", "SceneTargets", "Targets", "window"]
 
 
@@ -103,6 +105,14 @@ class Targets:
     actions: Tensor
     weight: Tensor
     said: Tensor | None = None
+
+    def must_be(self, rows: int) -> None:
+        """Raises SpecMismatch when a chunk has another number of rows than that."""
+        if self.actions.shape[-2] != rows:
+            raise SpecMismatch(
+                f"chunks of {self.actions.shape[-2]} rows were given to learn from, the system is taught {rows}; "
+                "cut them to `config.taught`"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -148,6 +148,7 @@ class Act(System):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts: mean absolute error, and how much the style says."""
+        targets.must_be(len(self.config.taught))
         style, told = self._no_style(inputs), targets.actions.new_zeros(())
         if self.config.variational:
             past_end = (targets.weight == 0).all(-1)

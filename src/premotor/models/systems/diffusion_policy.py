@@ -178,6 +178,7 @@ class DiffusionPolicy(System):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss: how wrong the network is about a chunk at a random amount of noise."""
+        targets.must_be(len(self.config.taught))
         condition = self(inputs)
         noisy, step, target = self.diffusion.corrupt(targets.actions)
         # What a robot lacks is zero, and is learned to be: while sampling, the other rows see it.

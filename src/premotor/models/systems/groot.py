@@ -229,6 +229,7 @@ class Groot(FlowSystem):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
+        targets.must_be(len(self.config.taught))
         c = self.config
         # What a robot lacks is padding, too.
         has = targets.weight.amax(1, keepdim=True) > 0

@@ -216,6 +216,7 @@ class Octo(System):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts. Targets (B, H, A) teach the last moment, (B, K, H, A) every one."""
+        targets.must_be(len(self.config.taught))
         features, weight = self.features(inputs), targets.weight
         if targets.actions.ndim == 3:
             features = features[:, -1]

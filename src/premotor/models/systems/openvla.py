@@ -93,6 +93,7 @@ class OpenVla(System):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
+        targets.must_be(len(self.config.taught))
         known = targets.weight.flatten(1) > 0
         numbers = torch.where(known, targets.actions.flatten(1), 0.0)
         ids = F.pad(mirrored(self.bins.encode(numbers), self.config.spoken - 1), (0, 1), value=STOP)

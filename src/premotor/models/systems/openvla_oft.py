@@ -154,6 +154,7 @@ class OpenVlaOft(System):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
+        targets.must_be(len(self.config.taught))
         weight, asked = targets.weight, self.asked(inputs)
         actions = torch.where(weight > 0, targets.actions, 0.0).clamp(-1, 1)
         if self.config.head == "words":

@@ -106,6 +106,7 @@ class PalmE(System):
 
         Raises SpecMismatch for targets without words.
         """
+        targets.must_be(len(self.config.taught))
         if targets.said is None:
             raise SpecMismatch("PaLM-E says what to do, so targets need `said`: give its configuration words, `said`")
         acts = targets.weight.flatten(1).any(1)

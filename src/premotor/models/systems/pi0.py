@@ -155,6 +155,7 @@ class Pi0(FlowSystem):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
+        targets.must_be(len(self.config.taught))
         total = self.missed(self.vlm(inputs), inputs.state, targets)
         return total, {"loss": float(total.detach())}
 

@@ -133,6 +133,7 @@ class Pi05(Pi0):
 
         Raises SpecMismatch for targets without words where there are words to be learned.
         """
+        targets.must_be(len(self.config.taught))
         c, parts = self.config, self.parts(inputs, targets)
         moving = parts["moving"]
         total = c.moving * moving + sum(parts.values()) - moving if c.learns_words else moving

@@ -120,6 +120,7 @@ class Pi0Fast(System):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss, the cross entropy of a token, and its parts."""
+        targets.must_be(len(self.config.taught))
         ids, real = self.sentences(targets)
         features, _ = self.vlm.follow(ids[:, :-1], self.vlm(inputs))
         error = F.cross_entropy(self.scores(features).transpose(1, 2), ids[:, 1:], reduction="none")

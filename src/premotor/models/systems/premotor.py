@@ -218,6 +218,7 @@ class Premotor(System):
 
     def loss(self, inputs: Inputs, targets: SceneTargets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
+        targets.must_be(len(self.config.taught))
         out = self(inputs)
         act = ((out.actions - targets.actions).abs() * targets.weight).sum() / targets.weight.sum().clamp(min=1.0)
         heat, seen = self._grounding(out, targets)

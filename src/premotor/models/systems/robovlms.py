@@ -230,6 +230,7 @@ class RoboVlms(System):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts. Targets (B, H, A) teach the last moment; a head's (B, K, H, A) every one."""
+        targets.must_be(len(self.config.taught))
         if self.config.says:
             return self._loss_of_words(inputs, targets)
         x, moments = self.memorised(inputs)

@@ -103,6 +103,7 @@ class Rt2(System):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss, the cross entropy of a word, and its parts: of numbers (action) and of words."""
+        targets.must_be(len(self.config.taught))
         ids, known = self.sentences(targets)
         features, _ = self.model.follow(ids[:, :-1], self.model(inputs))
         known, right = known[:, 1:], ids[:, 1:]

@@ -158,6 +158,7 @@ class SmolVla(FlowSystem):
 
     def loss(self, inputs: Inputs, targets: Targets) -> tuple[Tensor, dict[str, float]]:
         """Training loss and its parts."""
+        targets.must_be(len(self.config.taught))
         # What a robot lacks is padding, too.
         has = targets.weight.amax(1, keepdim=True) > 0
         actions = padded(torch.where(has, targets.actions, 0.0), self.config.action_room)
