@@ -20,6 +20,7 @@ from premotor.sim.tabletop.episode import Disturbance, Episode, Family
 from premotor.sim.tabletop.expert import Expert
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.tasks import MOVED_FAMILIES, SLIP_FAMILIES
+from premotor.sim.tabletop.vocabulary import THESAURUS
 from premotor.sim.tabletop.world import CAMERAS, TabletopWorld
 from premotor.training.drive import BatchPolicy, Driver, Turns, record_shard
 from premotor.training.grounding import Cell, collect_scenes, labels, places, wordings
@@ -52,6 +53,11 @@ class CollectConfig:
     def cameras(self) -> tuple[str, ...]:
         """Of every arm."""
         return CAMERAS
+
+    @property
+    def thesaurus(self) -> Path:
+        """What its sentences do not hold is looked up there."""
+        return THESAURUS
 
     def spec(self, arm: str) -> EmbodimentSpec:
         """The arm's own."""

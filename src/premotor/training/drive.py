@@ -38,6 +38,10 @@ class Collector(Protocol):
     def cameras(self) -> tuple[str, ...]:
         """Whose pictures are kept."""
 
+    @property
+    def thesaurus(self) -> Path | None:
+        """The file by which nouns that its sentences do not hold are restated, if there is one."""
+
     def spec(self, arm: str) -> EmbodimentSpec:
         """What a policy for that robot in this world must agree with."""
 

@@ -62,6 +62,11 @@ class MetaWorldCollect:
         """The one that published results look through."""
         return (_VIEW.camera,)
 
+    @property
+    def thesaurus(self) -> Path | None:
+        """There is none: its fifty sentences are all that is said."""
+        return None
+
     def spec(self, arm: str) -> EmbodimentSpec:
         """The Sawyer as the protocols `metaworld-ours` and `metaworld-lerobot` have it: 480 pixels, 4 state numbers."""
         return sawyer(_VIEW)

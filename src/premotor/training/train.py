@@ -30,6 +30,8 @@ from premotor.models import bundle
 from premotor.models.adapter import attach
 from premotor.models.contract import SystemConfig
 from premotor.models.language import minilm
+from premotor.models.language.thesaurus import THESAURUS
+from premotor.models.language.words import WordsConfig
 from premotor.models.policy import BundlePolicy
 from premotor.models.systems import config_for, restored_config
 from premotor.sim.tabletop.episode import FAMILIES
@@ -139,7 +141,7 @@ def train(
     began = time.time()
     keep_memory()
     _claim(recipe, out)
-    text = (recipe.tune.text if recipe.tune is not None else None) or text_files(out / "text")
+    text = (recipe.tune.text if recipe.tune is not None else None) or text_files(out / "text", recipe.collect.thesaurus)
     encoder = minilm.TextEncoder(text)
     # What there is no checkpoint of may still depend on demonstrations that are not there.
     learner = _learner(recipe, out) if (out / CHECKPOINT).is_file() else None
@@ -178,8 +180,14 @@ def keep_memory() -> None:
         tune(_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def text_files(folder: Path) -> Path:
-    """A folder with the packed text encoder: the shipped bundle's, or packed now from the public checkpoint."""
+def text_files(folder: Path, thesaurus: Path | None) -> Path:
+    """A folder with the packed text encoder: the shipped bundle's, or packed now from the public checkpoint.
+
+    thesaurus: goes with it, if there is one.
+    """
+    if thesaurus is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(thesaurus, folder / THESAURUS)
     if all((folder / name).is_file() for name in (minilm.WEIGHTS, minilm.VOCABULARY)):
         return folder
     if (bundle.DEFAULT / "manifest.json").is_file():
@@ -208,7 +216,8 @@ def _save(recipe: Recipe, learner: Learner, out: Path, folder: Path, text: Path,
     if recipe.tune is not None:
         recipe.tune.save(learner.average, out / "adapter", folder, facts)
     else:
-        bundle.save(folder, learner.average, learner.model, _load_codecs(out), text, facts)
+        words = WordsConfig(restated=recipe.collect.thesaurus is not None)
+        bundle.save(folder, learner.average, learner.model, _load_codecs(out), text, facts, words=words)
 
 
 def _collect(recipe: Recipe, index: int, out: Path, workers: int, report: Report) -> None:

@@ -20,6 +20,7 @@ from premotor.core.errors import BundleError, InstructionError
 from premotor.models.language.minilm import VOCABULARY, WEIGHTS, TextEncoder
 from premotor.models.language.prompts import PROMPTS
 from premotor.models.language.t5 import T5Config, T5Encoder
+from premotor.models.language.thesaurus import THESAURUS, RestatedWords, Thesaurus
 
 __all__ = ["NoWords", "PromptWords", "T5Words", "Words", "WordsConfig"]
 
@@ -42,7 +43,7 @@ class WordsConfig:
     """Which words a system reads; see the module.
 
     prompt: a name in PROMPTS. begin, end: ids around it. length: most ids, those included; a t5 always gets so many.
-    encoder: sizes of the t5, see T5Config.
+    encoder: sizes of the t5, see T5Config. restated: nouns that it has not learned are restated first (minilm only).
     """
 
     kind: Literal["minilm", "ids", "t5", "none"] = "minilm"
@@ -51,14 +52,17 @@ class WordsConfig:
     end: tuple[int, ...] = ()
     length: int = 0
     encoder: Mapping[str, int] = field(default_factory=dict)
+    restated: bool = False
 
     def __post_init__(self) -> None:
-        """Raises BundleError for a kind or a prompt that there is not."""
+        """Raises BundleError for a kind or a prompt that there is not, or one that is not restated."""
         if self.kind not in _FILES or self.prompt not in PROMPTS:
             raise BundleError(
                 f"words of kind {self.kind!r} with the prompt {self.prompt!r}; there are the kinds "
                 f"{', '.join(_FILES)} and the prompts {', '.join(PROMPTS)}"
             )
+        if self.restated and self.kind != "minilm":
+            raise BundleError(f"words of kind {self.kind!r} cannot be restated; only those of minilm can")
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "WordsConfig":
@@ -69,12 +73,13 @@ class WordsConfig:
     @property
     def files(self) -> tuple[str, ...]:
         """What it needs in a bundle's folder."""
-        return _FILES[self.kind]
+        return (*_FILES[self.kind], *((THESAURUS,) if self.restated else ()))
 
     def build(self, folder: Path) -> Words:
         """Read those files; raises BundleError when they are damaged or do not fit."""
         if self.kind == "minilm":
-            return TextEncoder(folder)
+            encoder = TextEncoder(folder)
+            return RestatedWords(Thesaurus.load(folder / THESAURUS), encoder) if self.restated else encoder
         if self.kind == "none":
             return NoWords()
         try:
@@ -84,9 +89,9 @@ class WordsConfig:
             raise BundleError(f"{folder / VOCABULARY} is no tokenizer ({damage}); restore the bundle") from damage
         if self.kind == "ids":
             return words
-        encoder = T5Config(**self.encoder).build()
-        encoder.load_state_dict(load_file(folder / WEIGHTS), strict=True)
-        return T5Words(words, encoder.eval().requires_grad_(False))
+        t5 = T5Config(**self.encoder).build()
+        t5.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+        return T5Words(words, t5.eval().requires_grad_(False))
 
 
 class NoWords:

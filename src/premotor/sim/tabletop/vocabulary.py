@@ -1,10 +1,15 @@
 """The words of instructions: which set a split speaks with, and the two sets that nothing is trained with."""
 
+from pathlib import Path
+
 from premotor.sim.tabletop.episode import Split
 from premotor.sim.tabletop.lexicon import Vocabulary
 from premotor.sim.tabletop.training_words import TRAINING
 
-__all__ = ["HELD_OUT", "VALIDATION", "VOCABULARIES", "vocabulary"]
+__all__ = ["HELD_OUT", "THESAURUS", "VALIDATION", "VOCABULARIES", "vocabulary"]
+
+THESAURUS = Path(__file__).with_name("thesaurus.json")
+"""Nouns beyond those of training and which of these is nearest, as tools/thesaurus.py makes it of a dictionary."""
 
 _PLACE_VALIDATION = (
     "{v} {o} straight {p} {t}",
