@@ -33,7 +33,7 @@ def test_nouns_are_restated_by_nouns_that_were_learned(thesaurus: Thesaurus) -> 
     learned |= {one for one, _ in TRAINING.things}
     assert all(thesaurus.nouns[noun] == noun for noun in learned)
     assert set(thesaurus.nouns.values()) == learned
-    assert len(thesaurus.nouns) > 1000
+    assert len(thesaurus.nouns) > 2 * len(learned)
     assert not set(thesaurus.nouns) & (thesaurus.stop | thesaurus.adjectives | thesaurus.determiners)
 
 
@@ -52,6 +52,8 @@ def test_nouns_are_restated_by_nouns_that_were_learned(thesaurus: Thesaurus) -> 
         # Outside of a phrase a word may be a verb.
         ("carton the goblet", "carton the cup"),
         ("move the zorblax to the cups", "move the zorblax to the cups"),
+        # What may be anything is left as it is.
+        ("put the equipment on the chair", "put the equipment on the chair"),
         ("", ""),
     ],
 )
