@@ -153,7 +153,7 @@ class NativeCollect(ABC):
         self, folder: Path, name: str, arm: str, cells: Sequence[tuple[str, int]], looks: int, *, asked: bool
     ) -> tuple[int, int]:
         """Raises DatasetError: what is known of a scene beyond the demonstrations would be more than those."""
-        raise DatasetError("benchmarks have no still pictures, which are the tabletop's; set the recipe's scenes to 0")
+        raise DatasetError("benchmarks have no still pictures, which are the tabletop's; set scenes to 0")
 
 
 def shrunk(picture: Image, factor: int) -> Image:
