@@ -138,19 +138,23 @@ class Train:
         if recipe.tune is not None:
             out.print(f"adapter: {shown_path(folder / 'adapter')}", markup=False)
         out.print(f"bundle: {shown_path(made)}", markup=False)
-        tried = _tried(recipe.arms)
+        tried = _tried(recipe)
         out.print(f"  premotor {tried} --policy {shown_path(made)}", style="dim", markup=False)
         return EXIT_OK
 
 
-def _tried(arms: tuple[str, ...]) -> str:
+def _tried(recipe: "Recipe") -> str:
     """How the policy is tried out in its world."""
     from premotor.sim.libero.robot import NAME as LIBERO_PANDA
+    from premotor.sim.libero.tasks import task
     from premotor.sim.metaworld.robot import NAME as SAWYER
 
-    protocols = {SAWYER: "metaworld-choose", LIBERO_PANDA: "libero-choose"}
-    found = [protocols[arm] for arm in arms if arm in protocols]
-    return f"eval --protocol {found[0]}" if found else 'run "pick up the red block"'
+    if SAWYER in recipe.arms:
+        return "eval --protocol metaworld-choose"
+    if LIBERO_PANDA in recipe.arms:
+        suites = dict.fromkeys(task(name).suite for name in recipe.families)
+        return " ".join(["eval --protocol libero-choose", *(["--splits", *suites] if suites else [])])
+    return 'run "pick up the red block"'
 
 
 def _step_seconds(recipe: "Recipe") -> float:
