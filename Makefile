@@ -70,7 +70,7 @@ check-metaworld: .venv-extras/.ready $(LEROBOT) ## compare Meta-World here with 
 	@.venv-extras/bin/python tools/metaworld_lerobot.py --lerobot $(LEROBOT) $(ARGS)
 
 # LIBERO brings robosuite and gigabytes of meshes, so it has an environment of its own.
-LIBERO_TESTS := tests/sim/libero tests/evaluation/test_libero.py tests/cli/test_verbs.py
+LIBERO_TESTS := tests/sim/libero tests/evaluation/test_libero.py tests/training/test_libero.py tests/cli/test_verbs.py
 .venv-libero/.ready: requirements.lock pyproject.toml
 	@echo "premotor: installing the extra libero beside, in .venv-libero"
 	@$(PYTHON) -m venv .venv-libero

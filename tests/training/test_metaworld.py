@@ -18,7 +18,8 @@ from premotor.sim.metaworld.tasks import TASKS
 from premotor.sim.metaworld.wordings import wordings
 from premotor.sim.metaworld.world import MetaWorld
 from premotor.training.drive import BatchPolicy
-from premotor.training.metaworld import MetaWorldCollect, collect_metaworld, shrunk
+from premotor.training.metaworld import MetaWorldCollect
+from premotor.training.native import shrunk
 from premotor.training.store import Demonstration, Store
 from premotor.training.train import train
 
@@ -32,8 +33,8 @@ def collected(
     folder: Path, config: MetaWorldCollect, learner: BatchPolicy | None = None, cell: tuple[str, int] = CLOSE
 ) -> Demonstration:
     """The one demonstration of that cell."""
-    assert collect_metaworld(folder, "a", [cell], config, learner) == (1, 1)
-    assert collect_metaworld(folder, "a", [cell], config, learner) == (0, 0)
+    assert config.shard(folder, "a", "sawyer", [cell], learner) == (1, 1)
+    assert config.shard(folder, "a", "sawyer", [cell], learner) == (0, 0)
     (found,) = Store([folder], config.cameras, ("sawyer",)).demonstrations
     return found
 

@@ -30,8 +30,9 @@ class Train:
     """
 
     recipe: Annotated[str, tyro.conf.arg(metavar="NAME")] = "tabletop"
-    """Which recipe: tabletop makes the shipped policy, metaworld one for Meta-World's fifty tasks; tiny and
-    metaworld-tiny show in minutes that everything runs."""
+    """Which recipe: tabletop makes the shipped policy, metaworld one for Meta-World's fifty tasks,
+    libero-object and libero-spatial one for a suite of LIBERO; tiny, metaworld-tiny and libero-tiny show in minutes
+    that everything runs."""
     system: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
     """Train this named system, such as octo, at the size that a laptop trains, instead of a recipe."""
     model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")] = ()
@@ -115,7 +116,6 @@ class Train:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
         from premotor.cli.terminal import console, shown_path
-        from premotor.sim.metaworld.robot import NAME as SAWYER
         from premotor.training.train import train
 
         folder = self.out or Path("runs") / recipe.name
@@ -138,9 +138,23 @@ class Train:
         if recipe.tune is not None:
             out.print(f"adapter: {shown_path(folder / 'adapter')}", markup=False)
         out.print(f"bundle: {shown_path(made)}", markup=False)
-        tried = "eval --protocol metaworld-choose" if SAWYER in recipe.arms else 'run "pick up the red block"'
+        tried = _tried(recipe)
         out.print(f"  premotor {tried} --policy {shown_path(made)}", style="dim", markup=False)
         return EXIT_OK
+
+
+def _tried(recipe: "Recipe") -> str:
+    """How the policy is tried out in its world."""
+    from premotor.sim.libero.robot import NAME as LIBERO_PANDA
+    from premotor.sim.libero.tasks import task
+    from premotor.sim.metaworld.robot import NAME as SAWYER
+
+    if SAWYER in recipe.arms:
+        return "eval --protocol metaworld-choose"
+    if LIBERO_PANDA in recipe.arms:
+        suites = dict.fromkeys(task(name).suite for name in recipe.families)
+        return " ".join(["eval --protocol libero-choose", *(["--splits", *suites] if suites else [])])
+    return 'run "pick up the red block"'
 
 
 def _step_seconds(recipe: "Recipe") -> float:

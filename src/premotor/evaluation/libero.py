@@ -19,6 +19,8 @@ __all__ = ["LIBERO", "LIMITS", "SUITE", "LiberoProtocol"]
 
 SUITE = "libero 1"
 """Raise the number whenever the same seed gives another episode here."""
+_DRAWS = 2
+"""Raise this number instead when only drawn starts are others."""
 LIMITS: Mapping[str, Mapping[str, int]] = {
     # OpenVLA's, which most published results have: a little more than the longest human demonstration takes.
     "published": {"spatial": 220, "object": 280, "goal": 300, "10": 520, "90": 400},
@@ -81,6 +83,7 @@ class LiberoProtocol(Episodes):
         return {
             **dataclasses.asdict(self),
             "suite": SUITE,
+            **({"draws": _DRAWS} if self.start == "drawn" else {}),
             "libero": VERSION,
             "embodiments": [NAME],
             "families": [name for name in TASKS if name in self.families],

@@ -9,17 +9,21 @@ from typing import Any
 import torch
 
 from premotor.models.adapter import LoraConfig, linear_layers
+from premotor.sim.libero.robot import NAME as LIBERO_PANDA
+from premotor.sim.libero.tasks import Suite, of_suite
 from premotor.sim.metaworld.robot import NAME as SAWYER
 from premotor.sim.metaworld.tasks import TASKS
 from premotor.sim.tabletop.episode import Family
 from premotor.training.collect import CollectConfig
+from premotor.training.drive import Collector
 from premotor.training.learn import LearnConfig
+from premotor.training.libero import LiberoCollect
 from premotor.training.metaworld import MetaWorldCollect
 from premotor.training.questions import WORDS
 from premotor.training.train import Recipe, Round
 from premotor.training.tune import Tune
 
-__all__ = ["RECIPES", "fine_tuned", "metaworld", "metaworld_tiny", "nano", "tabletop", "tiny"]
+__all__ = ["RECIPES", "fine_tuned", "libero", "libero_tiny", "metaworld", "metaworld_tiny", "nano", "tabletop", "tiny"]
 
 _SMALL = {"stem": 15, "fine": 32, "coarse": 64, "width": 64, "head_width": 128, "head_blocks": 1, "blocks": 1}
 
@@ -61,7 +65,7 @@ def tabletop() -> Recipe:
     return Recipe(name="tabletop", rounds=rounds, scenes=2000, learn=learn, collect=collect)
 
 
-_METAWORLD_SEEDS = 100_000_000
+_BENCHMARK_SEEDS = 100_000_000
 """Where seeds begin: no protocol and no recording gets there."""
 
 
@@ -84,7 +88,7 @@ def metaworld(*, disturbed: bool = True, corrected: bool = False) -> Recipe:
         model={"shrink": 5, "naming": 0.0},
         learn=LearnConfig(steps=rounds[-1].until + 500),
         collect=MetaWorldCollect() if disturbed else MetaWorldCollect(noise=0.0, pushes=0.0),
-        first_seed=_METAWORLD_SEEDS,
+        first_seed=_BENCHMARK_SEEDS,
     )
 
 
@@ -99,7 +103,45 @@ def metaworld_tiny() -> Recipe:
         model={**_SMALL, "shrink": 5, "naming": 0.0},
         learn=LearnConfig(batch=16, steps=steps, warmup=10),
         collect=MetaWorldCollect(worlds=1, learner_steps=(8, 16), expert_steps=(60, 80), patience=60),
-        first_seed=_METAWORLD_SEEDS,
+        first_seed=_BENCHMARK_SEEDS,
+    )
+
+
+def libero(suite: Suite, *, corrected: bool = False) -> Recipe:
+    """One policy for the ten tasks of a suite of LIBERO, from fifty demonstrations of each by our scripted expert.
+
+    suite: "object" or "spatial", whose every task the expert has a script for. corrected: later it also shows the way
+    out of the policy's own states. The first demonstrations of both are of the same seeds.
+    """
+    rounds: tuple[Round, ...] = (Round(episodes=50, learner=False, until=14000),)
+    if corrected:
+        later = (Round(episodes=10, learner=True, until=until) for until in (14000, 17000, 20000))
+        rounds = (Round(episodes=50, learner=False, until=11000), *later)
+    return Recipe(
+        name=f"libero-{suite}{'-corrected' * corrected}",
+        arms=(LIBERO_PANDA,),
+        families=of_suite(suite),
+        rounds=rounds,
+        # There is nothing to be named.
+        model={"shrink": 2, "naming": 0.0},
+        learn=LearnConfig(steps=rounds[-1].until + 500),
+        collect=LiberoCollect(),
+        first_seed=_BENCHMARK_SEEDS,
+    )
+
+
+def libero_tiny() -> Recipe:
+    """One task of LIBERO, small parts: it shows in minutes that everything runs."""
+    steps = 40
+    return Recipe(
+        name="libero-tiny",
+        arms=(LIBERO_PANDA,),
+        families=("pick_up_the_butter_and_place_it_in_the_basket",),
+        rounds=(Round(episodes=2, learner=False, until=30), Round(episodes=1, learner=True, until=steps)),
+        model={**_SMALL, "shrink": 4, "naming": 0.0},
+        learn=LearnConfig(batch=16, steps=steps, warmup=10),
+        collect=LiberoCollect(every=8, shrink=4, worlds=1, learner_steps=(8, 16), expert_steps=(60, 80), patience=40),
+        first_seed=_BENCHMARK_SEEDS,
     )
 
 
@@ -145,10 +187,16 @@ def fine_tuned(base: Path, data: Path, rank: int = 16, layers: str = ".*") -> Re
         families=(),
         rounds=(Round(episodes=0, learner=False, until=1500),),
         learn=LearnConfig(batch=64, steps=1500, warmup=100, rate=1e-3),
-        collect=MetaWorldCollect() if arms == (SAWYER,) else CollectConfig(),
+        collect=_collector(arms),
         data=str(data.resolve()),
         tune=tune,
     )
+
+
+def _collector(arms: tuple[str, ...]) -> Collector:
+    """The world of these arms."""
+    worlds: dict[tuple[str, ...], Collector] = {(SAWYER,): MetaWorldCollect(), (LIBERO_PANDA,): LiberoCollect()}
+    return worlds.get(arms, CollectConfig())
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -158,5 +206,10 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "metaworld-undisturbed": partial(metaworld, disturbed=False),
     "metaworld-corrected": partial(metaworld, corrected=True),
     "metaworld-tiny": metaworld_tiny,
+    "libero-object": partial(libero, "object"),
+    "libero-object-corrected": partial(libero, "object", corrected=True),
+    "libero-spatial": partial(libero, "spatial"),
+    "libero-spatial-corrected": partial(libero, "spatial", corrected=True),
+    "libero-tiny": libero_tiny,
 }
 """Every recipe by its name on the command line."""

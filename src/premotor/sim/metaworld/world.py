@@ -114,11 +114,16 @@ class MetaWorld:
         """(2, 3) where the object truly is and where the goal is, metres in the world's frame. Never for a policy."""
         return np.stack([self._seen[_OBJECT], self._seen[_GOAL]])
 
-    def project(self, points: FloatArray) -> FloatArray:
-        """(N, 3) metres -> (N, 3): u to the right and v down in the picture, 0..1 inside of it, and depth (m)."""
-        data, camera = self._env.data, self._env.model.camera(self._view.camera).id
-        right, up, back = ((points - data.cam_xpos[camera]) @ data.cam_xmat[camera].reshape(3, 3)).T
-        reach = 2 * np.tan(np.radians(self._env.model.cam_fovy[camera]) / 2) * self._view.keep
+    def project(self, camera: str, points: FloatArray) -> FloatArray:
+        """(N, 3) metres -> (N, 3): u to the right and v down in the camera's picture, 0..1 inside of it, and depth (m).
+
+        Raises WorldError for another camera than the view's.
+        """
+        if camera != self._view.camera:
+            raise WorldError(f"this world draws what {self._view.camera!r} sees, and not {camera!r}")
+        data, index = self._env.data, self._env.model.camera(camera).id
+        right, up, back = ((points - data.cam_xpos[index]) @ data.cam_xmat[index].reshape(3, 3)).T
+        reach = 2 * np.tan(np.radians(self._env.model.cam_fovy[index]) / 2) * self._view.keep
         # The picture is turned by half a turn.
         return np.stack([0.5 + right / back / reach, 0.5 - up / back / reach, -back], -1)
 
