@@ -57,6 +57,7 @@ def test_a_stopped_run_goes_on_and_ends_in_a_bundle(tmp_path: Path) -> None:
     made = bundle.load(folder)
     assert list(made.codecs) == ["so101"]
     assert made.lineage["recipe"]["name"] == "test"
+    assert bundle.verify(folder)["words"]["restated"]
     with pytest.raises(DatasetError, match="another recipe"):
         train(replace(RECIPE, first_seed=1), tmp_path / "run", lambda *_: None, workers=1)
 

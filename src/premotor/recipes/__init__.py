@@ -75,10 +75,9 @@ def metaworld(*, disturbed: bool = True, corrected: bool = False) -> Recipe:
     disturbed: the experts are pushed off their way, while their labels stay clean. corrected: later they also show it
     out of the policy's own states. The first demonstrations of all three are of the same seeds.
     """
-    rounds: tuple[Round, ...] = (Round(episodes=50, learner=False, until=18000),)
+    rounds: tuple[Round, ...] = (Round(episodes=50, learner=False, until=10500),)
     if corrected:
-        later = (Round(episodes=10, learner=True, until=until) for until in (18000, 22000, 26000))
-        rounds = (Round(episodes=50, learner=False, until=14000), *later)
+        rounds += tuple(Round(episodes=10, learner=True, until=until) for until in (14000, 18000, 22000))
     return Recipe(
         name="metaworld-corrected" if corrected else "metaworld" if disturbed else "metaworld-undisturbed",
         arms=(SAWYER,),
