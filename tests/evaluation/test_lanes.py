@@ -17,15 +17,19 @@ WIDTH = 3
 JOBS = Protocol(embodiments=("so101",), families=("open_drawer",), splits=("layout",), episodes=12).jobs()
 
 
-@pytest.fixture
-def setup(tmp_path: Path) -> Iterator[LaneSetup]:
+@pytest.fixture(params=["octo", "bundle"])
+def setup(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LaneSetup]:
+    """One that looks back at pictures, and the shipped one, which remembers what it believed."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    config = config_for("octo", [arm.spec for arm in EMBODIMENTS.values()], "toy", horizon=12)
-    codecs = bundle.load(bundle.DEFAULT).codecs
-    bundle.save(tmp_path / "octo", config.build(), config, codecs, bundle.DEFAULT, {})
-    yield LaneSetup(choice=chosen(str(tmp_path / "octo"), ("so101",)), replan_every=8, width=WIDTH)
+    name = str(request.param)
+    if name == "octo":
+        torch.manual_seed(0)
+        config = config_for("octo", [arm.spec for arm in EMBODIMENTS.values()], "toy", horizon=12)
+        codecs = bundle.load(bundle.DEFAULT).codecs
+        name = str(tmp_path / "octo")
+        bundle.save(Path(name), config.build(), config, codecs, bundle.DEFAULT, {})
+    yield LaneSetup(choice=chosen(name, ("so101",)), replan_every=8, width=WIDTH)
     torch.set_num_threads(threads)
 
 
@@ -47,8 +51,8 @@ def test_an_episode_is_the_same_alone_and_among_others(setup: LaneSetup) -> None
     rows: dict[int, list[Job]] = {}
     for job in JOBS:
         rows.setdefault(row_of(job, WIDTH), []).append(job)
-    first, second = [queue for queue in rows.values() if len(queue) > 1][:2]
-    together = run(setup, [first[:2], second[:1]])
-    assert len(together) == 3
-    for job in (first[1], second[0]):
+    first, second, third = [rows[row] for row in range(WIDTH)]
+    together = run(setup, [first[:2], second[:1], third[:1]])
+    assert len(together) == 4
+    for job in (first[0], first[1], second[0]):
         assert run(setup, [[job]]) == {job: together[job]}

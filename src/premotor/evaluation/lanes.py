@@ -179,12 +179,16 @@ class Lanes:
     def _ask(self, who: Player, group: Mapping[int, Lane]) -> tuple[list[ActionChunk], float]:
         """One plan for each lane, and the seconds that each has to pay for it."""
         start = time.perf_counter()
-        anyone = next(iter(group.values()))
+        if not who.sees:
+            plans = who.batch([lane.observation for lane in group.values()], [lane.world for lane in group.values()])
+            return plans, (time.perf_counter() - start) / len(group)
         # Only what a network computes depends on its place.
-        rows = [group.get(row, anyone) for row in range(self._setup.width)] if who.sees else [*group.values()]
-        plans = who.batch([lane.observation for lane in rows], [lane.world for lane in rows])
-        mine = [plans[row] for row in group] if who.sees else plans
-        return mine, (time.perf_counter() - start) / len(group)
+        copy = next(iter(group.values())).observation
+        seen = [group[row].observation if row in group else copy for row in range(self._setup.width)]
+        # A copy is of no world: what is remembered of a world must come from its own place.
+        worlds = [group[row].world if row in group else row for row in range(self._setup.width)]
+        plans = who.batch(seen, worlds)
+        return [plans[row] for row in group], (time.perf_counter() - start) / len(group)
 
 
 def _guarded(lane: Lane, job: Job, step: Callable[[], Done | None]) -> Done | None:
