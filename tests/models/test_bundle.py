@@ -17,6 +17,7 @@ from premotor.models.digest import manifest_digest
 from premotor.models.policy import BundlePolicy
 from premotor.models.systems.premotor import PremotorConfig
 from premotor.robots.embodiment import EMBODIMENTS
+from premotor.sim.metaworld.robot import View, sawyer
 
 FILES = ("manifest.json", "model.safetensors", "codecs.json", "text.safetensors", "tokenizer.json")
 
@@ -45,6 +46,15 @@ def observation() -> Observation:
     images = {c.name: rng.integers(0, 256, (c.height, c.width, 3), dtype=np.uint8) for c in spec.cameras}
     state = rng.normal(0, 1, len(spec.state))
     return Observation(stamp_ns=123, images=images, state=state, instruction="pick up the red block")
+
+
+@pytest.mark.parametrize("name", ["tabletop", "metaworld"])
+def test_shipped_bundles_load_and_say_where_they_come_from(name: str) -> None:
+    shipped = bundle.load(bundle.DEFAULT.parent / name)
+    assert shipped.lineage["recipe"]["name"] == name
+    assert list(shipped.codecs) == shipped.lineage["recipe"]["arms"]
+    robots = {arm: found.spec for arm, found in EMBODIMENTS.items()} | {"sawyer": sawyer(View())}
+    assert all(codec.spec == robots[arm] for arm, codec in shipped.codecs.items())
 
 
 def test_acts_the_same_after_a_round_trip(folder: Path, tmp_path: Path) -> None:
