@@ -83,12 +83,16 @@ def test_a_policy_that_sees_gets_full_batches_in_fixed_places(monkeypatch: pytes
     still = {arm: HoldStill(spec.spec) for arm, spec in EMBODIMENTS.items()}
 
     def looking(_: object, arm: str) -> Player:
-        def batch(seen: list[Observation], worlds: list[TabletopWorld]) -> list[ActionChunk]:
+        def batch(seen: list[Observation], worlds: list[TabletopWorld | int]) -> list[ActionChunk]:
             batches.append(list(seen))
-            for observation, world in zip(seen, worlds, strict=True):
+            for row, (observation, world) in enumerate(zip(seen, worlds, strict=True)):
+                assert set(observation.images) == {"front", "wrist"}
+                if not isinstance(world, TabletopWorld):
+                    assert world == row, "a copy has a world of its own"
+                    continue
                 assert world.spec.name == arm
                 assert observation.instruction == world.episode.instruction
-                assert set(observation.images) == {"front", "wrist"}
+            assert len(set(worlds)) == len(worlds)
             return [still[arm].act(observation) for observation in seen]
 
         return Player(spec=EMBODIMENTS[arm].spec, batch=batch, sees=True)  # type: ignore[arg-type]
