@@ -37,6 +37,19 @@ def test_solves_every_family(arm: str, family: Family) -> None:
     assert solved == 2
 
 
+@pytest.mark.parametrize(("arm", "seed"), [("panda", 102), ("so101", 110)])
+def test_a_bowl_is_drawn_over_the_table_and_never_lifted(arm: str, seed: int) -> None:
+    world = TabletopWorld(arm, render=False)
+    episode = sample(arm, "push_to", "train", seed)
+    (bowl,) = episode.goal.objects
+    world.reset(episode)
+    start = world.position(bowl)
+    assert world.thing(bowl).kind == "bowl"
+    assert _run(world, episode.max_steps) < 100
+    assert np.linalg.norm(world.position(bowl) - start) > 0.05
+    assert world.highest(bowl) < 0.01
+
+
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("split", ["moved", "slip"])
 def test_recovers_when_something_goes_wrong(arm: str, split: str) -> None:

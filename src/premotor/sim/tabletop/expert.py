@@ -80,8 +80,9 @@ def _put(view: View) -> Waypoint:
         aside = spot[:2] - view.pose(target)[0][:2]
         # Beside others that are in it already, the fingers close across the line to them.
         yaw = skills.facing(view, aside) if float(np.linalg.norm(aside)) > 0.005 else None
-        near = 0.5 * min(view.shape(target).inside)
-        return skills.carry(view, name, spot, (target, *goal.objects), rim=rim, yaw=yaw, near=near)
+        reach = min(view.shape(target).inside)
+        around = (target, *goal.objects)
+        return skills.carry(view, name, spot, around, rim=rim, yaw=yaw, exact=0.2 * reach, near=0.5 * reach)
     inside = _placed(view)
     stuck = [n for n in inside if view.tool[2] < view.bottom(n) + 2 * view.half_height(n) + 0.01]
     stuck = [n for n in stuck if math.hypot(*(view.pose(n)[0] - view.tool)[:2]) < 0.03]
@@ -109,7 +110,9 @@ def _stack(view: View) -> Waypoint:
 
 
 def _push_to(view: View) -> Waypoint:
-    return skills.push(view, _current(view), _target(view))
+    name = _current(view)
+    move = skills.tow if view.world.thing(name).kind == "bowl" else skills.slide
+    return move(view, name, _target(view))
 
 
 def _put_in_drawer(view: View) -> Waypoint:
@@ -127,7 +130,7 @@ def _take_out_of_drawer(view: View) -> Waypoint:
     inside = _in_drawer(view, name)
     if view.world.is_held(name):
         spot = _place_on_table(view, name)
-        return skills.carry(view, name, np.array([*spot, 0.002]))
+        return skills.carry(view, name, np.array([*spot, 0.002]), exact=0.02)
     if inside:
         return skills.grasp(view, name, tight=True)
     return skills.retreat(view, name) if _on_table(view, name) else skills.grasp(view, name)
@@ -164,8 +167,8 @@ def _place_on_table(view: View, name: str) -> FloatArray:
     position = view.pose(name)[0][:2]
     grid = [
         np.array([x, y])
-        for x in np.linspace(-0.9, 0.9, 9) * WORK_REGION[0]
-        for y in np.linspace(-0.9, 0.9, 13) * WORK_REGION[1]
+        for x in np.linspace(-0.9, 0.9, 19) * WORK_REGION[0]
+        for y in np.linspace(-0.9, 0.9, 33) * WORK_REGION[1]
     ]
     room = view.shape(name).radius + _ROOM
     free = view.gaps(np.array(grid), (name,))[0].min(axis=0, initial=1.0)

@@ -5,6 +5,7 @@ the verbs; it needs no scene. Words it does not know are skipped where they cann
 cup"), and refused where they stand for a thing ("the banana").
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from premotor.sim.tabletop.episode import COLORS, FAMILIES, KINDS, Color, Family
 from premotor.sim.tabletop.lexicon import SHARED, Relation, Side
 from premotor.sim.tabletop.references import Reference
 from premotor.sim.tabletop.tasks import EXAMPLES
-from premotor.sim.tabletop.vocabulary import VOCABULARIES
+from premotor.sim.tabletop.vocabulary import THESAURUS, VOCABULARIES
 
 __all__ = ["MAX_LENGTH", "Request", "Task", "UnknownWord", "kinds_of", "parse"]
 
@@ -123,6 +124,9 @@ def _plural(noun: str) -> str:
 
 def _entries() -> Iterator[tuple[str, _Token]]:
     """Everything the parser knows, the more general first: a later entry replaces an earlier one."""
+    for noun, known in json.loads(THESAURUS.read_text())["nouns"].items():
+        if known in KINDS:
+            yield from _both(noun, (known,))
     for book in VOCABULARIES:
         patterns = [p for ps in book.patterns.values() for p in ps]
         for pattern in (*patterns, *book.manners):
@@ -148,23 +152,24 @@ _VERBS: dict[Family, _Type] = {"pick_up": "lift", "open_drawer": "open", "close_
 _LIFTS = frozenset(v for book in VOCABULARIES for v in book.verbs["pick_up"]) | {"pick", "bring", "retrieve"}
 
 
-def _nouns() -> Iterator[tuple[str, _Token]]:
-    def both(noun: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, _Token]]:
-        yield noun, _Token("noun", noun, kinds)
-        yield _plural(noun), _Token("noun", noun, kinds, plural=True)
+def _both(noun: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, _Token]]:
+    yield noun, _Token("noun", noun, kinds)
+    yield _plural(noun), _Token("noun", noun, kinds, plural=True)
 
+
+def _nouns() -> Iterator[tuple[str, _Token]]:
     for book in VOCABULARIES:
         for kind in KINDS:
             for noun in book.nouns[kind]:
-                yield from both(noun, (kind,))
+                yield from _both(noun, (kind,))
         for noun in book.drawers:
-            yield from both(noun, ("drawer",))
+            yield from _both(noun, ("drawer",))
         for pair in book.things:
             yield pair[0], _Token("noun", pair[0])
             yield pair[1], _Token("noun", pair[0], plural=True)
     for kinds, nouns in _EXTRA_NOUNS.items():
         for noun in nouns:
-            yield from both(noun, tuple(kinds.split()))
+            yield from _both(noun, tuple(kinds.split()))
 
 
 def _sides() -> Iterator[tuple[str, _Token]]:

@@ -21,10 +21,11 @@ __all__ = [
     "grasp_yaw",
     "hold_up",
     "open_drawer",
-    "push",
     "rest",
     "rests_in",
     "retreat",
+    "slide",
+    "tow",
 ]
 
 _LOOSE = 0.024  # metres that the open gripper is wider than what it is about to grasp
@@ -33,10 +34,9 @@ _HOLD = 0.006  # metres of a thing that the fingers must at least reach around w
 # Cost of a radian that the hand is turned away from its comfortable direction, and from where it is now. Where few
 # directions fit, the nearest is taken: a learner that cannot tell 44 degrees from 46 must not stand between two.
 _FREE, _FEW = (0.25, 0.06), (0.1, 0.2)
-_PUSHED = (
-    0.008  # gap in metres up to which it pushes: a learner that stops a centimetre short should still be near enough
-)
-_SLIDE = 0.06  # metres that the low gripper moves sideways behind a pushed thing; further, it goes over the top
+_POINTING = 0.4  # cost of fingers that close along the way that a thing is to go
+_BESIDE = 0.012  # gap in metres up to which it slides: a learner that stops a centimetre short is still near enough
+_SLIDING = 0.15  # m/s at which it does
 _SIDE = np.array([1.0, 1.0, 0.0])
 
 
@@ -58,14 +58,17 @@ def funnel(
     return Waypoint(position=np.array([where[0], where[1], height]), yaw=yaw, gripper=gripper)
 
 
-def grasp(view: View, name: str, *, tight: bool = False) -> Waypoint:
-    """Reach for a thing from above and close on it; also opens, and rises first where the gripper is in the way."""
+def grasp(view: View, name: str, *, tight: bool = False, across: FloatArray | None = None) -> Waypoint:
+    """Reach for a thing from above and close on it; also opens, and rises first where the gripper is in the way.
+
+    across: direction (3,) to which the fingers should not point.
+    """
     position = view.pose(name)[0]
     measures, hand = view.shape(name), view.hand
     width = view.width(name)
     at = view.half_height(name) if view.lies(name) else measures.grasp_height
     around_it = ("drawer",) if tight else ()
-    yaw = grasp_yaw(view, name, width, around_it)
+    yaw = grasp_yaw(view, name, width, around_it, across)
     wide, closed = hand.ratio(width + (_TIGHT if tight else _LOOSE)), hand.ratio(width)
     slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
     goal = position + _aside(view, yaw, width, slack * (0.006 if tight else 0.009))
@@ -99,8 +102,13 @@ def _aside(view: View, yaw: float, width: float, slack: float) -> FloatArray:
     return closing * (view.hand.fixed - width / 2 - slack)
 
 
-def grasp_yaw(view: View, name: str, width: float, exclude: tuple[str, ...] = ()) -> float:
-    """The yaw among those that fit the thing's shape which is comfortable and keeps the fingers off its neighbours."""
+def grasp_yaw(
+    view: View, name: str, width: float, exclude: tuple[str, ...] = (), across: FloatArray | None = None
+) -> float:
+    """The yaw among those that fit the thing's shape which is comfortable and keeps the fingers off its neighbours.
+
+    across: see grasp.
+    """
     position, rotation = view.pose(name)
     kind = view.world.thing(name).kind
     if view.lies(name):
@@ -127,6 +135,8 @@ def grasp_yaw(view: View, name: str, width: float, exclude: tuple[str, ...] = ()
         if effort(yaw) >= least:
             break  # those that follow are more effort still
         cost = effort(yaw) + _crowding(view, (name, *exclude), position, yaw, width)
+        if across is not None:
+            cost += _POINTING * abs(across[0] * math.sin(yaw) - across[1] * math.cos(yaw))
         if cost < least:
             best, least = yaw, cost
     return best
@@ -309,23 +319,24 @@ def rests_in(view: View, name: str, target: str) -> bool:
 
 
 def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> FloatArray:
-    """(3,) place for a thing's bottom in the container: its middle, or the side away from what is in it already."""
+    """(3,) place for a thing's bottom in the container: its middle, or of several things the nearest free place."""
     centre, rotation = view.pose(target)
     measures, hand = view.shape(target), view.hand
-    inside = [view.pose(n)[0][:2] for n in others if n != name and rests_in(view, n, target)]
+    inside = [n for n in others if n != name and rests_in(view, n, target)]
     spot = centre[:2]
     if len(others) > 1:
-        reach = (0.45 if len(others) == 2 else 0.52) * np.array(measures.inside)
-        angles = np.arange(0.0, 2 * math.pi, 2 * math.pi / (12 if inside else len(others)))
-        spots = [centre[:2] + rotation[:2, :2] @ (np.array([math.cos(a), math.sin(a)]) * reach) for a in angles]
-        held = view.pose(name)[0][:2]
-
-        def free(spot: FloatArray) -> float:
-            # What is pressed aside must not make another place the best one and draw the hand to and fro.
-            room = min((float(np.linalg.norm(spot - other)) for other in inside), default=0.0)
-            return room + max(0.02 - 0.5 * float(np.linalg.norm(spot - held)), 0.0)
-
-        spot = max(spots, key=free)
+        angles = np.arange(0.0, 2 * math.pi, math.pi / 8)
+        ring = np.stack([np.cos(angles), np.sin(angles)], 1) * measures.inside @ rotation[:2, :2].T
+        # Three need a third of the room each.
+        shares = (0.2, 0.4) if len(others) == 2 else (0.52,)
+        spots = spot + np.concatenate([share * ring for share in shares])
+        room = np.full(len(spots), 1.0)
+        for other in inside:
+            away = np.linalg.norm(spots - view.pose(other)[0][:2], axis=1)
+            room = np.minimum(room, away - view.shape(name).radius - view.shape(other).radius)
+        # Where there is none, the place with most room; what is pressed aside must not draw the hand to and fro.
+        lack = np.maximum(0.002 - room, 0.0)
+        spot = spots[int(np.argmin(np.linalg.norm(spots - view.pose(name)[0][:2], axis=1) + 3.0 * lack))]
     base = float(centre[2]) - measures.height / 2
     # The open fingers would push at a high wall, so a thing is let go from a little above it.
     up = float(view.tool[2]) - view.bottom(name)
@@ -333,53 +344,63 @@ def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> Fl
     return np.array([*spot, max(base + measures.floor + 0.004, deep)])
 
 
-def push(view: View, name: str, target: str) -> Waypoint:
-    """Slide a thing over the table towards another one, from behind, with closed fingers.
+def slide(view: View, name: str, target: str) -> Waypoint:
+    """Grip a thing, slide it over the table to another one, and let go of it there.
 
-    The hand keeps its direction unless the palm would hit something: to push, it need only be in the right place.
+    What is pushed from behind turns aside sooner or later; what is gripped stays where the hand is.
     """
-    position = view.pose(name)[0]
-    goal = view.pose("drawer_unit" if target == "drawer" else target)[0]
     gap = edge_distance(view.world, name, target)
-    measures, hand = view.shape(name), view.hand
-    ahead = (goal - position) * _SIDE
-    ahead /= max(float(np.linalg.norm(ahead)), 1e-6)
+    ahead = _ahead(view, name, target)
+    if view.world.is_held(name):
+        opening = view.commanded_gripper > 0.1
+        if gap <= _BESIDE or (gap <= 2 * _BESIDE and (opening or view.blocked)):
+            return Waypoint(position=view.aim, yaw=None, gripper=view.hand.ratio(view.width(name) + _TIGHT), speed=0.05)
+        on = view.tool + ahead * min(gap - _BESIDE + 0.012, 0.06)
+        height = float(view.tool[2]) - view.bottom(name) + 0.001
+        # No finger may come between the two.
+        yaw, where = facing(view, ahead), np.array([on[0], on[1], height])
+        return _when_gripped(view, name, Waypoint(position=where, yaw=yaw, gripper=0.0, speed=_SLIDING))
+    if gap <= 1.6 * _BESIDE:
+        return retreat(view, name)
+    return grasp(view, name, across=ahead)
+
+
+def tow(view: View, name: str, target: str) -> Waypoint:
+    """Slide a bowl over the table to another thing, with closed fingers that stand in it and press at its wall.
+
+    What is drawn follows; and a wall that leans outwards is pressed down from within, while from outside it is lifted.
+    """
+    position, hand, measures = view.pose(name)[0], view.hand, view.shape(name)
+    gap = edge_distance(view.world, name, target)
+    ahead = _ahead(view, name, target)
     across = np.array([-ahead[1], ahead[0], 0.0])
-    width = measures.grasp_width or 2 * measures.radius
-    radius = width / 2
-    if view.world.thing(name).kind == "block":
-        rotation = view.pose(name)[1]
-        radius *= abs(float(ahead @ rotation[:, 0])) + abs(float(ahead @ rotation[:, 1]))
-    # Low, so that it slides and does not topple.
-    height = hand.below + 0.008
-    touch = radius + max(hand.nose, hand.finger)
-    yaw = carry_yaw(view, position - (touch + 0.014) * ahead, (name, target), position + 0.6 * (goal - position))
     tip = _tip(view)
+    # As low as it goes: high up on a wall, the bowl would tip.
+    height = view.bottom(name) + measures.floor + hand.below
+    over = view.top(name) + 0.012 + hand.below
     along, beside = float((tip - position) @ ahead), float((tip - position) @ across)
-    if gap <= _PUSHED:
-        near = view.tool[2] < height + 0.012 and -touch - 0.010 < along < 0.0 and abs(beside) < radius
-        away = np.array([*(view.tool - 0.03 * ahead)[:2], height])
-        return Waypoint(position=away, yaw=yaw, gripper=0.0, speed=0.15) if near else rest(view)
-    behind = position - ahead * (touch + 0.014) + view.tool - tip
-    behind[2] = height
-    low = min(max((height + 0.022 - float(view.tool[2])) / 0.010, 0.0), 1.0)
-    obstacle = view.clearance(behind, (name,))
-    behind_it = -touch - _SLIDE < along < -touch + 0.012 * low and abs(beside) < _SLIDE
-    if behind_it and view.gripper < 0.15 and (obstacle == 0.0 or low == 1.0):
-        # Nothing is between the hand and the place behind the thing, so it goes there straight, down and aside at once.
-        # How low and how straight behind it is decide by degrees how much it pushes: whoever learns this from pictures
-        # must not stand between two answers.
-        share = low * min(max(6.0 - 5.0 * abs(beside) / max(0.012, 0.4 * radius), 0.0), 1.0)
-        on = view.tool + ahead * min(gap - _PUSHED + 0.012, 0.06) - across * min(max(2.0 * beside, -0.02), 0.02)
-        back = behind - 0.6 * max(abs(beside) - 0.012, 0.0) * ahead  # around it, not into its side
-        where = back + share * (on - back)
-        return Waypoint(
-            position=np.array([where[0], where[1], height]), yaw=yaw, gripper=0.0, speed=0.15 - 0.03 * share
-        )
-    over = max(view.top(name) + 0.012, obstacle) + hand.below
-    if view.gripper > 0.15:  # an open gripper would come down around the thing
-        behind[2] = over
-    return funnel(view, behind, over, yaw, 0.0, exact=0.01)
+    within = math.hypot(along, beside) < 0.62 * measures.inside[0]
+    if gap <= _BESIDE:
+        up = np.array([*view.tool[:2], over + 0.02])
+        return Waypoint(position=up, yaw=None, gripper=0.0) if within and view.tool[2] < over else rest(view)
+    enter = position + 0.008 * ahead + view.tool - tip
+    enter[2] = height
+    yaw = carry_yaw(view, enter, (name,), enter + 0.6 * gap * ahead)
+    low = min(max((height + 0.018 - float(view.tool[2])) / 0.010, 0.0), 1.0)
+    if within and view.gripper < 0.15 and low > 0.0:
+        on = view.tool + low * (ahead * min(gap - _BESIDE + 0.016, 0.06) - across * min(max(beside, -0.02), 0.02))
+        return Waypoint(position=np.array([on[0], on[1], height]), yaw=yaw, gripper=0.0, speed=_SLIDING)
+    over = max(over, view.clearance(enter, (name,)) + hand.below)
+    if view.gripper > 0.15:  # open fingers would come down on the wall
+        enter[2] = over
+    return funnel(view, enter, over, yaw, 0.0, exact=0.01)
+
+
+def _ahead(view: View, name: str, target: str) -> FloatArray:
+    """(3,) direction over the table from a thing to its target."""
+    goal = view.pose("drawer_unit" if target == "drawer" else target)[0]
+    way: FloatArray = (goal - view.pose(name)[0]) * _SIDE
+    return way / max(float(np.linalg.norm(way)), 1e-6)
 
 
 def _tip(view: View) -> FloatArray:
@@ -397,9 +418,9 @@ def facing(view: View, ahead: FloatArray) -> float:
     options = [wrap(angle + k * math.pi) for k in range(2)]
 
     def effort(yaw: float) -> float:
-        # A little beyond the limit is better than half a turn, and keeps the choice from flapping.
+        # The nearer one; a little beyond the limit is better than half a turn.
         turn = wrap(yaw - bearing)
-        return abs(turn) + 10.0 * max(low - turn, turn - high, 0.0) + 0.1 * abs(wrap(yaw - view.yaw))
+        return abs(wrap(yaw - view.yaw)) + 10.0 * max(low - turn, turn - high, 0.0) + 0.2 * abs(turn)
 
     return min(options, key=effort)
 

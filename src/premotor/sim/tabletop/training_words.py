@@ -45,7 +45,11 @@ TRAINING = Vocabulary(
             "garbage can", "chest", "receptacle",
         ),
     },
-    things=(("thing", "things"), ("object", "objects"), ("item", "items"), ("toy", "toys")),
+    things=(
+        ("thing", "things"), ("object", "objects"), ("item", "items"), ("toy", "toys"),
+        ("gizmo", "gizmos"), ("thingy", "thingies"), ("doodad", "doodads"), ("widget", "widgets"),
+        ("thingamajig", "thingamajigs"),
+    ),
     # The plain word comes as often as a third of all the others.
     drawers=(
         *("drawer",) * 12,
@@ -56,57 +60,100 @@ TRAINING = Vocabulary(
         "cabinet slot", "tool cabinet", "furniture", "repository",
     ),
     sizes={
-        "small": ("small", "little", "miniature", "wee", "petite"),
-        "large": ("large", "big", "giant", "massive", "jumbo", "enormous"),
+        "small": (
+            "small", "little", "miniature", "wee", "petite", "minute", "diminutive", "teeny", "teensy", "itty bitty",
+            "undersized", "pint sized", "dinky", "smallish", "pocket sized", "puny", "baby",
+        ),
+        "large": (
+            "large", "big", "giant", "massive", "jumbo", "enormous", "oversized", "hefty", "sizable", "substantial",
+            "gigantic", "largish", "mammoth", "colossal", "chunky", "full sized", "king sized", "immense",
+        ),
     },
     sides={
         "left": (
             "left {n}", "leftmost {n}", "{n} on the left", "{n} to the left", "left hand {n}", "{n} at the left edge",
+            "{n} over on the left", "{n} toward the left", "{n} in the left half of the table", "far left {n}",
+            "{n} off to the left", "{n} on the left part of the table", "{n} closest to the left border",
         ),
         "right": (
             "right {n}", "rightmost {n}", "{n} on the right", "{n} to the right", "right hand {n}",
             "{n} at the right edge",
+            "{n} over on the right", "{n} toward the right", "{n} in the right half of the table", "far right {n}",
+            "{n} off to the right", "{n} on the right part of the table", "{n} closest to the right border",
         ),
         "near": (
             "front {n}", "{n} at the front", "{n} nearest to the camera", "{n} closest to the camera", "nearest {n}",
             "{n} nearest to me", "{n} in the foreground", "closer {n}",
+            "{n} nearest the viewer", "{n} closest to us", "frontmost {n}", "{n} in the front row",
+            "{n} close to the camera", "{n} at the near edge of the table", "{n} toward the front", "foreground {n}",
+            "closest {n}", "nearer {n}",
         ),
-        "far": ("back {n}", "{n} at the back", "{n} farthest from the camera", "far {n}", "farthest {n}"),
+        "far": (
+            "back {n}", "{n} at the back", "{n} farthest from the camera", "far {n}", "farthest {n}", "backmost {n}",
+            "{n} in the back row", "{n} away from the camera", "{n} at the far edge of the table",
+            "{n} toward the back", "farther {n}", "{n} way in back",
+        ),
     },
     relations={
-        "next_to": ("next to", "beside", "close to", "near", "by", "right by"),
+        "next_to": (
+            "next to", "beside", "close to", "near", "by", "right by", "neighboring", "neighbouring",
+            "in the vicinity of", "right beside", "not far from", "directly beside", "standing beside",
+            "sitting next to", "hard by", "in the neighborhood of",
+        ),
         "nearest": (
             "nearest to", "closest to", "nearest", "the shortest distance from", "that is closest to",
             "sitting nearest to",
+            "that sits nearest to", "located closest to", "in closest proximity to", "with the smallest distance to",
+            "least far from", "lying closest to", "at the minimum distance from",
         ),
-        "left_of": ("left of", "to the left of", "on the left of", "just left of"),
-        "right_of": ("right of", "to the right of", "on the right of", "just right of"),
-        "in_front_of": ("in front of", "at the front of", "just in front of"),
-        "behind": ("behind", "in back of", "at the back of", "just behind"),
+        "left_of": (
+            "left of", "to the left of", "on the left of", "just left of", "directly left of",
+            "immediately to the left of", "over to the left of", "at the left of", "standing left of",
+            "a little left of", "further left than", "a bit to the left of", "positioned to the left of",
+        ),
+        "right_of": (
+            "right of", "to the right of", "on the right of", "just right of", "directly right of",
+            "immediately to the right of", "over to the right of", "at the right of", "standing right of",
+            "a little right of", "further right than", "a bit to the right of", "positioned to the right of",
+        ),
+        "in_front_of": (
+            "in front of", "at the front of", "just in front of", "directly in front of", "immediately in front of",
+            "right in front of", "nearer the camera than", "closer to us than",
+        ),
+        "behind": (
+            "behind", "in back of", "at the back of", "just behind", "directly behind", "immediately behind",
+            "right behind", "farther from the camera than", "further back than", "standing behind",
+        ),
     },
     every=(
         "all the {c} {ns}", "all {c} {ns}", "all of the {c} {ns}", "every {c} {n}", "each {c} {n}", "everything {c}",
         "everything that is {c}", "anything {c}", "every single {c} {n}", "the {c} {ns}", "each of the {c} {ns}",
+        "every last {c} {n}", "all {ns} that are {c}", "every {n} that is {c}",
     ),
     verbs={
         "pick_up": (
             "pick up", "lift", "lift up", "raise", "take", "get", "hold up", "elevate", "take hold of", "fetch",
             "hold", "clutch", "collect",
+            "snag", "pluck", "heave", "get hold of", "clasp", "nab", "heft", "pinch",
         ),
         "put_in": (
             "put", "set", "move", "transfer", "deposit", "stick", "pop", "slip", "load", "tuck", "toss", "dump",
             "relocate", "chuck", "lower",
+            "plunk", "lob", "sling", "bundle", "ditch", "deliver",
         ),
         "put_on": (
             "put", "set", "lay", "move", "position", "rest", "transfer", "pop", "deposit", "set down", "lower",
             "plonk", "arrange",
+            "plunk", "situate", "lay down", "put down", "seat", "deliver", "relocate",
         ),
         "stack": (
             "stack", "put", "set", "lay", "move", "position", "rest", "balance", "heap", "stack up", "build",
+            "seat", "superimpose", "poise", "layer", "land", "fit", "prop",
         ),
         "push_to": (
             "push", "slide", "move", "nudge", "shift", "press", "scoot", "drive", "bump", "slip", "budge", "herd",
             "glide",
+            "scooch", "poke", "skid", "guide", "coax", "shunt", "edge", "inch", "send", "usher",
         ),
         "open_drawer": (
             "open", "open up", "pull open", "slide open", "pull out", "slide out", "tug open", "draw open", "unshut",
@@ -114,6 +161,8 @@ TRAINING = Vocabulary(
             "pull", "pull back", "jerk open", "tug", "tug out", "slide outwards", "expose", "reveal", "uncover",
             "unlatch", "unlock", "fling open", "throw open", "force open", "swing open", "prise open", "pry open",
             "push open", "work open", "get into", "move out", "widen",
+            "wrench open", "roll out", "draw back", "heave open", "undo", "coax open", "unfasten", "lever open",
+            "eject", "unseal",
         ),
         "close_drawer": (
             "close", "shut", "push shut", "slide shut", "push closed", "slide closed", "push in", "close up",
@@ -121,37 +170,72 @@ TRAINING = Vocabulary(
             "push back", "push back in", "return", "bump shut", "tap shut", "ram shut", "ram in", "fasten",
             "knock shut", "press in", "press closed", "slide back", "slide back in", "lock", "latch", "secure",
             "force shut", "pull shut", "swing shut", "draw shut", "put back in", "tuck in", "send back in", "move in",
+            "roll shut", "drive in", "click shut", "snap shut", "guide shut", "poke shut", "flick shut",
+            "finish closing", "reclose",
         ),
         "put_in_drawer": (
             "put", "set", "move", "transfer", "deposit", "stick", "pop", "slip", "load", "tuck", "store", "file",
             "lay",
+            "conceal", "bury", "lodge", "squirrel", "slide", "deliver",
         ),
         "take_out_of_drawer": (
             "take", "remove", "pull", "get", "lift", "pick", "bring", "fetch", "move", "fish", "dig", "pluck", "draw",
+            "collect", "recover", "rescue", "unpack", "free", "clear", "tug", "liberate",
         ),
         "put_all_in": (
             "put", "move", "gather", "collect", "load", "pop", "set", "transfer", "clear", "deposit", "throw", "sort",
             "toss", "dump", "round up",
+            "heap", "shovel", "lob", "bundle", "funnel", "consolidate", "group", "bring",
         ),
     },
     prepositions={
-        "pick_up": ("from", "off"),
-        "put_in": ("in", "into", "inside"),
-        "put_on": ("on", "onto", "on top of"),
-        "stack": ("on", "onto", "on top of"),
-        "push_to": ("to", "up to", "over to", "towards", "against"),
-        "open_drawer": ("by",),
-        "close_drawer": ("by",),
-        "put_in_drawer": ("in", "into", "inside"),
-        "take_out_of_drawer": ("out of", "from", "out from"),
-        "put_all_in": ("in", "into", "inside"),
+        "pick_up": (
+            "from", "off", "off of", "up from", "up off",
+        ),
+        "put_in": (
+            "in", "into", "inside", "down into",
+        ),
+        "put_on": (
+            "on", "onto", "on top of", "upon", "down on", "down onto", "up on",
+        ),
+        "stack": (
+            "on", "onto", "on top of", "upon", "up on", "up onto",
+        ),
+        "push_to": (
+            "to", "up to", "over to", "towards", "against", "toward", "right up to", "all the way to", "up against",
+        ),
+        "open_drawer": (
+            "by", "using", "with", "via",
+        ),
+        "close_drawer": (
+            "by", "using", "with", "via",
+        ),
+        "put_in_drawer": (
+            "in", "into", "inside", "down into",
+        ),
+        "take_out_of_drawer": (
+            "out of", "from", "out from", "from inside", "from within", "from out of", "up out of",
+        ),
+        "put_all_in": (
+            "in", "into", "inside", "down into",
+        ),
     },
     states={
-        "put_in": ("in", "inside"),
-        "put_on": ("on", "on top of"),
-        "stack": ("on", "on top of"),
-        "put_in_drawer": ("in", "inside"),
-        "put_all_in": ("in", "inside"),
+        "put_in": (
+            "in", "inside", "down in", "safely in",
+        ),
+        "put_on": (
+            "on", "on top of", "upon", "up on",
+        ),
+        "stack": (
+            "on", "on top of", "upon", "up on",
+        ),
+        "put_in_drawer": (
+            "in", "inside", "down in", "safely inside", "tucked away in",
+        ),
+        "put_all_in": (
+            "in", "inside", "down in", "together in",
+        ),
     },
     patterns={
         "pick_up": (
@@ -160,12 +244,14 @@ TRAINING = Vocabulary(
             "~i want {o} in your gripper", "{v} {o} and hold {it}", "take {o} off the table and hold {it} up",
             "lift {o} into the air", "~i want you to {v} {o}", "~i need {o} in your gripper", "~can you {v} {o}",
             "go to {o} and {v} {it}", "find {o} and pick {it} up",
+            "locate {o}, then {v} {it}", "~show me that you can {v} {o}", "wrap your fingers around {o} and {v} {it}",
         ),
         "put_in": (
             "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
             "pick up {o} and {v} {it} {p} {t}", "lift {o} and {v} {it} {p} {t}", "get {o} {p} {t}",
             "make sure {o} {is} {q} {t}", "use the gripper to {v} {o} {p} {t}", "~{o} {goes} {p} {t}",
             "~{o} {belongs} {q} {t}", "~i want {o} {q} {t}", "~i would like {o} {q} {t}", "~can you {v} {o} {p} {t}",
+            "find {o}, then {v} {it} {p} {t}", "~we are tidying up, {v} {o} {p} {t}", "~help me {v} {o} {p} {t}",
         ),
         "put_on": (
             "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
@@ -173,6 +259,8 @@ TRAINING = Vocabulary(
             "make sure {o} {is} {q} {t}", "use the gripper to {v} {o} {p} {t}", "~{o} {goes} {p} {t}",
             "~{o} {belongs} {q} {t}", "~i want {o} {q} {t}", "~i would like {o} {q} {t}", "~can you {v} {o} {p} {t}",
             "serve {o} on {t}", "~{o} should be resting {q} {t}", "lift {o} and set {it} down {p} {t}",
+            "find {o}, then {v} {it} {p} {t}", "present {o} on {t}", "~i am setting the table, {v} {o} {p} {t}",
+            "lower {o} gently until {it} {is} {q} {t}", "~help me {v} {o} {p} {t}", "arrange it so {o} {is} {q} {t}",
         ),
         "stack": (
             "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
@@ -191,6 +279,7 @@ TRAINING = Vocabulary(
             "keep {o} on the table and {v} {it} {p} {t}", "~i want {o} pushed over to {t}",
             "~can you {v} {o} {p} {t}", "~{o} should be slid along the table to {t}",
             "touch {o} and {v} {it} {p} {t}", "bring {o} up to {t} by sliding",
+            "with a closed gripper {v} {o} {p} {t}",
         ),
         "open_drawer": (
             "{v} {t}", "pull {t} open", "slide {t} open", "pull {t} out", "slide {t} out {p} the handle",
@@ -204,6 +293,7 @@ TRAINING = Vocabulary(
             "{v} {t} so that we can look into it", "~make room: {v} {t}", "~i would like {t} to be open",
             "pull at the handle of {t} until it is open", "~{t} was left shut, open it",
             "~we need something from {t} so open it", "tug {t} open",
+            "clasp the pull on {t} and {v} it",
         ),
         "close_drawer": (
             "{v} {t}", "push {t} shut", "push {t} closed", "slide {t} shut", "push {t} back in",
@@ -214,6 +304,7 @@ TRAINING = Vocabulary(
             "~i would like {t} to be shut", "touch the handle and {v} {t}", "~{t} is open, close it",
             "~{t} is open, please shut it", "~{t} was left open, shut it", "~{t} sticks out, shut it",
             "~we are done with {t} so close it", "bump {t} closed",
+            "return {t} to its closed position", "~somebody forgot to shut {t}, {v} it", "~could {t} be closed",
         ),
         "put_in_drawer": (
             "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
@@ -222,6 +313,8 @@ TRAINING = Vocabulary(
             "~{o} {belongs} {q} {t}", "~i want {o} {q} {t}", "~i would like {o} {q} {t}", "{v} {o} away {p} {t}",
             "put {o} away in {t}", "~can you {v} {o} {p} {t}", "keep {o} {q} {t}", "~{o} should be kept {q} {t}",
             "clear {o} off the table and into {t}",
+            "~we are tidying up, {v} {o} {p} {t}", "return {o} to {t}", "find {o}, then {v} {it} {p} {t}",
+            "~help me {v} {o} {p} {t}",
         ),
         "take_out_of_drawer": (
             "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "{v} {o} {p} {t} and put it on the table",
@@ -230,6 +323,8 @@ TRAINING = Vocabulary(
             "~{o} {is} in {t} so take {it} out", "look in {t} and take out {o}", "~can you {v} {o} {p} {t}",
             "~{o} {has} to come out of {t}", "go into {t} and bring out {o}", "~from {t} take out {o}",
             "get {o} out of {t} and onto the table", "~i need {o} from inside {t}",
+            "rummage in {t} and hand over {o}", "~help me {v} {o} {p} {t}",
+            "~somebody stored {o} in {t}, bring {it} back",
         ),
         "put_all_in": (
             "{v} {o} {p} {t}", "~{p} {t}, {v} {o}", "take {o} and {v} {it} {p} {t}",
@@ -237,12 +332,16 @@ TRAINING = Vocabulary(
             "make sure {o} {is} {q} {t}", "use the gripper to {v} {o} {p} {t}", "~{o} {goes} {p} {t}",
             "~{o} {belongs} {q} {t}", "~i want {o} {q} {t}", "~i would like {o} {q} {t}", "~can you {v} {o} {p} {t}",
             "find {o} and {v} {it} {p} {t}", "clean up {o} into {t}", "clear {o} off the table and into {t}",
+            "sort by color and {v} {o} {p} {t}", "go around the table and {v} {o} {p} {t}",
+            "~help me {v} {o} {p} {t}", "keep going until {o} {is} {q} {t}",
         ),
     },
     manners=(
         "{s}", "please {s}", "{s} please", "can you {s}", "could you please {s}", "now {s}", "i want you to {s}",
         "i would like you to {s}", "robot, {s}", "your task is to {s}", "hey robot, {s}", "{s} now", "ok, {s}",
         "would you {s}", "{s} for me", "next, {s}", "{s}, thanks",
+        "your job is to {s}", "the goal is to {s}", "will you {s}", "you should {s}", "{s} carefully",
+        "when you are ready, {s}", "assistant, {s}", "{s} if you can", "it is time to {s}",
     ),
 )
 # fmt: on
