@@ -25,7 +25,7 @@ from premotor.sim.tabletop.episode import (
 )
 from premotor.sim.tabletop.language import render, resolve
 from premotor.sim.tabletop.lexicon import SHARED, Vocabulary
-from premotor.sim.tabletop.parse import MAX_LENGTH
+from premotor.sim.tabletop.parse import MAX_LENGTH, kinds_of
 from premotor.sim.tabletop.references import CLEAR, Reference, denote, scene_description
 from premotor.sim.tabletop.sample import sample
 from premotor.sim.tabletop.tasks import EXAMPLES, MOVED_FAMILIES, SLIP_FAMILIES
@@ -99,6 +99,12 @@ UNDERSTOOD = {
     "pick the block in front of the bowl up": goal("pick_up", None, "small_red_block"),
     "put the cup standing next to the bowl in the bin": goal("put_in", "small_red_bin", "small_blue_cup"),
     "could you hold up the shiny blue cup for me?": goal("pick_up", None, "small_blue_cup"),
+    # Nouns that only the dictionary knows, and what they may stand in front of.
+    "pick up the blue eggcup": goal("pick_up", None, "small_blue_cup"),
+    "put the red coffee mug in the salad bowl": goal("put_in", "small_white_bowl", "small_red_cup"),
+    "put the blue dixie cup on the yellow dinner plate": goal("put_on", "small_yellow_plate", "small_blue_cup"),
+    "put all the beer mugs in the bin": goal("put_all_in", "small_red_bin", "small_blue_cup", "small_red_cup"),
+    "push the red block to the eggcup bowl": goal("push_to", "small_white_bowl", "small_red_block"),
 }
 
 
@@ -150,6 +156,13 @@ def test_without_a_drawer_its_tasks_are_refused() -> None:
 
 
 _RED_AND_GREEN: tuple[tuple[Color, float], ...] = (("red", -0.05), ("green", -0.1))
+
+
+@pytest.mark.parametrize("words", VOCABULARIES, ids=lambda words: words.name)
+def test_the_dictionary_takes_no_word_from_a_vocabulary(words: Vocabulary) -> None:
+    for kind, nouns in words.nouns.items():
+        assert all(kind in kinds_of(noun) for noun in nouns)
+    assert kinds_of("eggcup") == kinds_of("beer mug") == ("cup",)
 
 
 def test_every_example_names_its_family() -> None:

@@ -24,7 +24,7 @@ __all__ = ["MAX_LENGTH", "Request", "Task", "UnknownWord", "kinds_of", "parse"]
 MAX_LENGTH = 500
 Task = Literal["lift", "place", "push", "open_drawer", "close_drawer", "take_out"]
 _Type = Literal[
-    "det", "noun", "color", "size", "side", "post", "rel", "in", "on", "to", "out", "with", "every",
+    "det", "noun", "listed", "color", "size", "side", "post", "rel", "in", "on", "to", "out", "with", "every",
     "lift", "verb", "open", "close", "pull", "press", "not", "skip", "word",
 ]  # fmt: skip
 
@@ -126,7 +126,7 @@ def _entries() -> Iterator[tuple[str, _Token]]:
     """Everything the parser knows, the more general first: a later entry replaces an earlier one."""
     for noun, known in json.loads(THESAURUS.read_text())["nouns"].items():
         if known in KINDS:
-            yield from _both(noun, (known,))
+            yield from ((word, replace(token, type="listed")) for word, token in _both(noun, (known,)))
     for book in VOCABULARIES:
         patterns = [p for ps in book.patterns.values() for p in ps]
         for pattern in (*patterns, *book.manners):
@@ -200,7 +200,7 @@ def kinds_of(noun: str) -> tuple[str, ...]:
 _RELATIVE = {(pronoun, verb) for pronoun in ("that", "which") for verb in ("is", "are", "stands", "lies")}
 """Left out: "the cup that is next to the bowl" is "the cup next to the bowl"."""
 _PRONOUNS = ("everything", "anything", "whatever")
-_ADJECTIVES = ("color", "size", "side", "noun")
+_ADJECTIVES = ("color", "size", "side", "noun", "listed")
 
 
 def _longest(words: tuple[str, ...], at: int, limit: int) -> tuple[_Token, int]:
@@ -229,6 +229,15 @@ def _tokens(words: tuple[str, ...]) -> list[_Token]:
             token, length = _longest(words, at, 1)
         tokens.append(token)
         at += length
+    return _headed(tokens)
+
+
+def _headed(tokens: list[_Token]) -> list[_Token]:
+    """What the dictionary lists is a noun, unless another noun follows: "a crystal bowl" is a bowl."""
+    for at in range(len(tokens) - 1, -1, -1):
+        if tokens[at].type == "listed":
+            last = at + 1 == len(tokens) or tokens[at + 1].type != "noun"
+            tokens[at] = replace(tokens[at], type="noun") if last else _Token("word", tokens[at].value)
     return tokens
 
 
