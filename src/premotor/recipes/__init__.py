@@ -61,7 +61,7 @@ def tabletop() -> Recipe:
         Round(episodes=48, learner=True, until=49500, families=hard),
         Round(episodes=100, learner=False, until=51500, families=("push_to", "put_all_in", "take_out_of_drawer")),
         Round(episodes=60, learner=True, until=55000, families=hard),
-        Round(episodes=24, learner=True, until=58000),
+        Round(episodes=48, learner=True, until=60000, families=hard),
     )
     learn = LearnConfig(steps=64000, rate=1.6e-3)
     collect = CollectConfig(disturbed=0.5, learner_steps=(15, 120))
