@@ -12,7 +12,7 @@ import numpy as np
 from premotor.core.errors import WorldError
 from premotor.core.types import FloatArray
 from premotor.robots.embodiment import WORK_REGION
-from premotor.sim.tabletop import skills
+from premotor.sim.tabletop import skills, sliding
 from premotor.sim.tabletop.episode import Family
 from premotor.sim.tabletop.objects import DRAWER, drawer_inside
 from premotor.sim.tabletop.skills import rests_in
@@ -111,7 +111,7 @@ def _stack(view: View) -> Waypoint:
 
 def _push_to(view: View) -> Waypoint:
     name = _current(view)
-    move = skills.tow if view.world.thing(name).kind == "bowl" else skills.slide
+    move = sliding.tow if view.world.thing(name).kind == "bowl" else sliding.slide
     return move(view, name, _target(view))
 
 
@@ -189,8 +189,8 @@ _SKILLS: Mapping[Family, Callable[[View], Waypoint]] = {
     "put_on": _put,
     "stack": _stack,
     "push_to": _push_to,
-    "open_drawer": skills.open_drawer,
-    "close_drawer": skills.close_drawer,
+    "open_drawer": sliding.open_drawer,
+    "close_drawer": sliding.close_drawer,
     "put_in_drawer": _put_in_drawer,
     "take_out_of_drawer": _take_out_of_drawer,
     "put_all_in": _put,

@@ -1,4 +1,7 @@
-"""Waypoints of the expert's skills. Each is a function of the present state alone, so each recovers by itself."""
+"""Waypoints of the expert's skills, for what is taken and put.
+
+Each is a function of the present state alone, so each recovers by itself.
+"""
 
 import math
 
@@ -7,37 +10,36 @@ import numpy as np
 from premotor.core.types import FloatArray
 from premotor.sim.tabletop.objects import DRAWER
 from premotor.sim.tabletop.steer import Waypoint, wrap
-from premotor.sim.tabletop.success import edge_distance
 from premotor.sim.tabletop.view import View
 
 __all__ = [
+    "LOOSE",
+    "TIGHT",
     "carry",
     "carry_yaw",
-    "close_drawer",
     "facing",
     "free_spot",
     "funnel",
     "grasp",
     "grasp_yaw",
     "hold_up",
-    "open_drawer",
+    "jaw_offset",
+    "let_go",
     "rest",
     "rests_in",
     "retreat",
-    "slide",
-    "tow",
+    "when_gripped",
 ]
 
-_LOOSE = 0.024  # metres that the open gripper is wider than what it is about to grasp
-_TIGHT = 0.014  # the same inside a container or the drawer
+LOOSE = 0.024
+"""Metres that the open gripper is wider than what it is about to grasp."""
+TIGHT = 0.014
+"""The same inside a container or the drawer."""
 _HOLD = 0.006  # metres of a thing that the fingers must at least reach around where something keeps the palm up
 # Cost of a radian that the hand is turned away from its comfortable direction, and from where it is now. Where few
 # directions fit, the nearest is taken: a learner that cannot tell 44 degrees from 46 must not stand between two.
 _FREE, _FEW = (0.25, 0.06), (0.1, 0.2)
 _POINTING = 0.4  # cost of fingers that close along the way that a thing is to go
-_BESIDE = 0.012  # gap in metres up to which it slides: a learner that stops a centimetre short is still near enough
-_SLIDING = 0.15  # m/s at which it does
-_SIDE = np.array([1.0, 1.0, 0.0])
 
 
 def funnel(
@@ -69,9 +71,9 @@ def grasp(view: View, name: str, *, tight: bool = False, across: FloatArray | No
     at = view.half_height(name) if view.lies(name) else measures.grasp_height
     around_it = ("drawer",) if tight else ()
     yaw = grasp_yaw(view, name, width, around_it, across)
-    wide, closed = hand.ratio(width + (_TIGHT if tight else _LOOSE)), hand.ratio(width)
+    wide, closed = hand.ratio(width + (TIGHT if tight else LOOSE)), hand.ratio(width)
     slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
-    goal = position + _aside(view, yaw, width, slack * (0.006 if tight else 0.009))
+    goal = position + jaw_offset(view, yaw, width, slack * (0.006 if tight else 0.009))
     top = view.top(name)
     goal[2] = max(view.bottom(name) + at, hand.below + 0.0035, top - hand.palm[0] + 0.006)
     free = (DRAWER.height if tight else _roof(view, name, yaw)) - hand.palm[0] + 0.003
@@ -94,7 +96,7 @@ def grasp(view: View, name: str, *, tight: bool = False, across: FloatArray | No
     return funnel(view, goal, over, yaw, wide)
 
 
-def _aside(view: View, yaw: float, width: float, slack: float) -> FloatArray:
+def jaw_offset(view: View, yaw: float, width: float, slack: float) -> FloatArray:
     """(3,) from a thing's middle to the tool: with one moving jaw, the still one is put `slack` beside the thing."""
     if view.hand.fixed is None:
         return np.zeros(3)
@@ -150,7 +152,7 @@ def _crowding(view: View, exclude: tuple[str, ...], position: FloatArray, yaw: f
         return 100.0 + abs(turn)
     hand = view.hand
     closing = np.array([math.sin(yaw), -math.cos(yaw)])
-    out = width / 2 + _LOOSE / 2 + hand.finger / 2
+    out = width / 2 + LOOSE / 2 + hand.finger / 2
     if hand.fixed is None:
         fingers = position[:2] + np.array([[-out], [out]]) * closing
     else:
@@ -234,10 +236,10 @@ def hold_up(view: View, name: str, height: float = 0.11) -> Waypoint:
     Well above what counts as lifted: a learner that stops a little short should still have done it.
     """
     up = float(view.tool[2]) - view.bottom(name) + height
-    return _when_gripped(view, name, Waypoint(position=np.array([*view.tool[:2], up]), yaw=None, gripper=0.0))
+    return when_gripped(view, name, Waypoint(position=np.array([*view.tool[:2], up]), yaw=None, gripper=0.0))
 
 
-def _when_gripped(view: View, name: str, waypoint: Waypoint) -> Waypoint:
+def when_gripped(view: View, name: str, waypoint: Waypoint) -> Waypoint:
     """The waypoint once the fingers press; before that, stay and press."""
     if view.commanded_gripper > max(view.gripper - 0.1, 0.02):
         return Waypoint(position=view.tool, yaw=waypoint.yaw, gripper=0.0, speed=0.05)
@@ -267,12 +269,17 @@ def carry(
     there = off < exact and bottom - goal[2] < 0.005
     stuck = view.blocked and off < max(near, exact) and bottom - goal[2] < min(max(1.5 * near, 0.01), 0.035)
     if there or stuck or (off < exact + near and view.commanded_gripper > 0.1 and bottom - goal[2] < 0.02):
-        return Waypoint(position=view.aim, yaw=None, gripper=view.hand.ratio(view.width(name) + _TIGHT), speed=0.05)
+        return let_go(view, name)
     over = max(rim + 0.012, 0.03, view.clearance(goal, (name, *exclude))) + up
     where = np.array([*(view.tool[:2] + goal[:2] - position[:2]), goal[2] + up])
     if yaw is None:
         yaw = carry_yaw(view, where, (name, *exclude))
-    return _when_gripped(view, name, funnel(view, where, over, yaw, 0.0, exact=0.75 * exact))
+    return when_gripped(view, name, funnel(view, where, over, yaw, 0.0, exact=0.75 * exact))
+
+
+def let_go(view: View, name: str) -> Waypoint:
+    """Stay, and open just enough."""
+    return Waypoint(position=view.aim, yaw=None, gripper=view.hand.ratio(view.width(name) + TIGHT), speed=0.05)
 
 
 def retreat(view: View, name: str) -> Waypoint:
@@ -283,13 +290,13 @@ def retreat(view: View, name: str) -> Waypoint:
     if view.tool[2] > clear or math.hypot(*(position - view.tool)[:2]) > 0.05:
         return rest(view)
     width = view.width(name)
-    wide, closed = view.hand.ratio(width + _TIGHT), view.hand.ratio(width)
+    wide, closed = view.hand.ratio(width + TIGHT), view.hand.ratio(width)
     slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
     if slack > 0.6:
         return Waypoint(position=view.tool + np.array([0.0, 0.0, clear + 0.02 - view.tool[2]]), yaw=None, gripper=wide)
     if view.hand.fixed is None:
         return Waypoint(position=view.tool, yaw=None, gripper=wide, speed=0.05)
-    beside = position + _aside(view, view.yaw, width, 0.006 * slack)
+    beside = position + jaw_offset(view, view.yaw, width, 0.006 * slack)
     return Waypoint(position=np.array([beside[0], beside[1], view.tool[2]]), yaw=None, gripper=wide, speed=0.05)
 
 
@@ -344,72 +351,6 @@ def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> Fl
     return np.array([*spot, max(base + measures.floor + 0.004, deep)])
 
 
-def slide(view: View, name: str, target: str) -> Waypoint:
-    """Grip a thing, slide it over the table to another one, and let go of it there.
-
-    What is pushed from behind turns aside sooner or later; what is gripped stays where the hand is.
-    """
-    gap = edge_distance(view.world, name, target)
-    ahead = _ahead(view, name, target)
-    if view.world.is_held(name):
-        opening = view.commanded_gripper > 0.1
-        if gap <= _BESIDE or (gap <= 2 * _BESIDE and (opening or view.blocked)):
-            return Waypoint(position=view.aim, yaw=None, gripper=view.hand.ratio(view.width(name) + _TIGHT), speed=0.05)
-        on = view.tool + ahead * min(gap - _BESIDE + 0.012, 0.06)
-        height = float(view.tool[2]) - view.bottom(name) + 0.001
-        # No finger may come between the two.
-        yaw, where = facing(view, ahead), np.array([on[0], on[1], height])
-        return _when_gripped(view, name, Waypoint(position=where, yaw=yaw, gripper=0.0, speed=_SLIDING))
-    if gap <= 1.6 * _BESIDE:
-        return retreat(view, name)
-    return grasp(view, name, across=ahead)
-
-
-def tow(view: View, name: str, target: str) -> Waypoint:
-    """Slide a bowl over the table to another thing, with closed fingers that stand in it and press at its wall.
-
-    What is drawn follows; and a wall that leans outwards is pressed down from within, while from outside it is lifted.
-    """
-    position, hand, measures = view.pose(name)[0], view.hand, view.shape(name)
-    gap = edge_distance(view.world, name, target)
-    ahead = _ahead(view, name, target)
-    across = np.array([-ahead[1], ahead[0], 0.0])
-    tip = _tip(view)
-    # As low as it goes: high up on a wall, the bowl would tip.
-    height = view.bottom(name) + measures.floor + hand.below
-    over = view.top(name) + 0.012 + hand.below
-    along, beside = float((tip - position) @ ahead), float((tip - position) @ across)
-    within = math.hypot(along, beside) < 0.62 * measures.inside[0]
-    if gap <= _BESIDE:
-        up = np.array([*view.tool[:2], over + 0.02])
-        return Waypoint(position=up, yaw=None, gripper=0.0) if within and view.tool[2] < over else rest(view)
-    enter = position + 0.008 * ahead + view.tool - tip
-    enter[2] = height
-    yaw = carry_yaw(view, enter, (name,), enter + 0.6 * gap * ahead)
-    low = min(max((height + 0.018 - float(view.tool[2])) / 0.010, 0.0), 1.0)
-    if within and view.gripper < 0.15 and low > 0.0:
-        on = view.tool + low * (ahead * min(gap - _BESIDE + 0.016, 0.06) - across * min(max(beside, -0.02), 0.02))
-        return Waypoint(position=np.array([on[0], on[1], height]), yaw=yaw, gripper=0.0, speed=_SLIDING)
-    over = max(over, view.clearance(enter, (name,)) + hand.below)
-    if view.gripper > 0.15:  # open fingers would come down on the wall
-        enter[2] = over
-    return funnel(view, enter, over, yaw, 0.0, exact=0.01)
-
-
-def _ahead(view: View, name: str, target: str) -> FloatArray:
-    """(3,) direction over the table from a thing to its target."""
-    goal = view.pose("drawer_unit" if target == "drawer" else target)[0]
-    way: FloatArray = (goal - view.pose(name)[0]) * _SIDE
-    return way / max(float(np.linalg.norm(way)), 1e-6)
-
-
-def _tip(view: View) -> FloatArray:
-    """(3,) where the closed fingers are: at the tool, or at the still jaw of a gripper that has one."""
-    if view.hand.fixed is None:
-        return view.tool
-    return view.tool - view.hand.fixed * np.array([math.sin(view.yaw), -math.cos(view.yaw), 0.0])
-
-
 def facing(view: View, ahead: FloatArray) -> float:
     """Yaw with which the fingers close across `ahead` (2,) or (3,), and their flat side faces it when closed."""
     angle = math.atan2(ahead[1], ahead[0])
@@ -423,41 +364,3 @@ def facing(view: View, ahead: FloatArray) -> float:
         return abs(wrap(yaw - view.yaw)) + 10.0 * max(low - turn, turn - high, 0.0) + 0.2 * abs(turn)
 
     return min(options, key=effort)
-
-
-def open_drawer(view: View) -> Waypoint:
-    """Grasp the handle's stem and pull."""
-    handle, hand = view.world.handle_position(), view.hand
-    width = DRAWER.handle_width
-    wide, closed = hand.ratio(width + _LOOSE), hand.ratio(width)
-    slack = min(max((view.gripper - closed) / (wide - closed), 0.0), 1.0)
-    goal = handle + _aside(view, 0.0, width, 0.006 * slack)
-    off = goal - view.tool
-    at = math.hypot(off[0], off[1]) < 0.012 and abs(off[2]) < 0.012
-    if view.world.drawer_opening() >= 0.93:
-        if at and slack < 0.6:
-            return Waypoint(position=goal, yaw=0.0, gripper=wide, speed=0.05)
-        return rest(view)
-    if at and view.gripper < closed + 0.05 and view.commanded_gripper < max(view.gripper - 0.1, 0.02):
-        left = (1.0 - view.world.drawer_opening()) * DRAWER.travel
-        return Waypoint(position=goal - np.array([left + 0.01, 0.0, 0.0]), yaw=0.0, gripper=0.0, speed=0.16)
-    if at and (np.linalg.norm(off) < 0.007 or view.gripper < wide - 0.1):
-        return Waypoint(position=goal, yaw=0.0, gripper=0.0, speed=0.08)
-    over = max(DRAWER.height + 0.012, view.clearance(goal, ())) + hand.below
-    return funnel(view, goal, over, 0.0, wide)
-
-
-def close_drawer(view: View) -> Waypoint:
-    """Push at the handle's front with closed fingers."""
-    handle, hand = view.world.handle_position(), view.hand
-    if view.world.drawer_opening() <= 0.05:
-        return rest(view)
-    front = handle - np.array([0.018 + hand.nose, 0.0, 0.0])
-    behind = float(front[0] - view.tool[0])
-    if abs(float(view.tool[1] - front[1])) < 0.012 and abs(float(view.tool[2] - front[2])) < 0.012 and behind > -0.008:
-        left = view.world.drawer_opening() * DRAWER.travel
-        where = front + np.array([left + 0.006, 0.0, 0.0])
-        return Waypoint(position=where, yaw=0.0, gripper=0.0, speed=0.16)
-    goal = front - np.array([0.018, 0.0, 0.0])
-    over = max(DRAWER.height + 0.012, view.clearance(goal, ())) + hand.below
-    return funnel(view, goal, over, 0.0, 0.0, exact=0.008)
