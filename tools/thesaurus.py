@@ -118,7 +118,7 @@ def table(net: WordNet, words: Vocabulary) -> dict[str, Any]:
     """The thesaurus as `premotor.models.language.thesaurus` reads it."""
     known = classes(words)
     own = {noun: noun for nouns in known.values() for noun in nouns}
-    adjectives = {*COLORS, *(one for sizes in words.sizes.values() for one in sizes)}
+    adjectives = {*COLORS, *(word for sizes in words.sizes.values() for one in sizes for word in one.split())}
     adjectives |= {one for sides in words.sides.values() for text in sides for one in text.partition("{n}")[0].split()}
     used = {word for text in _texts(words) for word in text.replace("{", " {").split() if word.isalpha()}
     stop = (used | SHARED) - adjectives - set(_DETERMINERS) - {word for noun in own for word in noun.split()}

@@ -46,6 +46,7 @@ def test_nouns_are_restated_by_nouns_that_were_learned(thesaurus: Thesaurus) -> 
         # What stands between the article and the noun need not be known.
         ("put the rickety old goblet away", "put the rickety old cup away"),
         ("the beer mug goes on the plate", "the cup goes on the plate"),
+        ("lift the itty bitty king sized goblet", "lift the itty bitty king sized cup"),
         # The last noun of a phrase is what it is about.
         ("lift the goblet block", "lift the goblet block"),
         ("lift the goblet, block the drawer", "lift the cup, block the drawer"),
