@@ -343,7 +343,7 @@ def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> Fl
             room = np.minimum(room, away - view.shape(name).radius - view.shape(other).radius)
         # Where there is none, the place with most room; what is pressed aside must not draw the hand to and fro.
         lack = np.maximum(0.002 - room, 0.0)
-        spot = spots[int(np.argmin(np.linalg.norm(spots - view.pose(name)[0][:2], axis=1) + 3.0 * lack))]
+        spot = spots[int(np.argmin(np.linalg.norm(spots - view.pose(name)[0][:2], axis=1) + 30.0 * lack))]
     base = float(centre[2]) - measures.height / 2
     # The open fingers would push at a high wall, so a thing is let go from a little above it.
     up = float(view.tool[2]) - view.bottom(name)
