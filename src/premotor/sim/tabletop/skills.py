@@ -341,7 +341,7 @@ def free_spot(view: View, name: str, target: str, others: tuple[str, ...]) -> Fl
         for other in inside:
             away = np.linalg.norm(spots - view.pose(other)[0][:2], axis=1)
             room = np.minimum(room, away - view.shape(name).radius - view.shape(other).radius)
-        # Where there is none, the place with most room; what is pressed aside must not draw the hand to and fro.
+        # Of places that are free the nearest; where none is, the one with most room.
         lack = np.maximum(0.002 - room, 0.0)
         spot = spots[int(np.argmin(np.linalg.norm(spots - view.pose(name)[0][:2], axis=1) + 30.0 * lack))]
     base = float(centre[2]) - measures.height / 2
